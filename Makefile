@@ -1,0 +1,103 @@
+# Runnel. Needs gcc and make; `make test` installs what else the tests use.
+#
+#   make                the programs, freestanding: build/httpd
+#   make run            build, then serve the demo on port 8000
+#   make ARCH=aarch64   the same for 64-bit ARM: build/aarch64/httpd (cross compiler: gcc-aarch64-linux-gnu)
+#   make DEBUG=1        assertions and UBSan traps on, symbols kept: build/debug/httpd
+#   make lib            build/hosted/librunnel.a for programs that link with a libc
+#   make test           everything; T=unit|tidy|conformance|http|ws|stress|browser|concurrent runs one part
+
+HOST  := $(shell uname -m)
+ARCH  ?= $(HOST)
+CROSS := $(if $(filter $(HOST),$(ARCH)),,$(ARCH)-linux-gnu-)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+FREE_CC := $(CROSS)$(CC)
+OUT   := build$(if $(filter $(HOST),$(ARCH)),,/$(ARCH))$(if $(DEBUG),/debug)
+STRIP := $(CROSS)strip
+
+WARN := -std=gnu17 -Wall -Wextra -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla \
+        -Wjump-misses-init -Wno-unused-parameter $(WERROR)
+BASE := $(WARN) -Iinclude -Isrc -g -MMD -MP -fno-strict-aliasing
+
+# Sources: everything under src/ but the programs; the part that stands in for a libc, and its hosted twin.
+LIBC_FREE   := $(wildcard src/sys/free_*.c)
+LIBC_HOSTED := src/sys/hosted.c
+COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/base/*.c src/sys/*.c src/proto/*.c src/core/*.c \
+          src/backend/*.c src/net/*.c src/http/*.c))
+HTTPD  := $(wildcard src/app/httpd/*.c)
+
+# Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
+FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -fno-unwind-tables \
+        -fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections -fno-math-errno
+FREE += $(if $(DEBUG),-O1 -DRN_DEBUG -fsanitize=undefined -fsanitize-undefined-trap-on-error,-Os -fno-ident)
+ifeq ($(ARCH),aarch64)
+FREE := $(filter-out -fcf-protection=none,$(FREE)) -mno-outline-atomics
+endif
+LTO  := $(if $(DEBUG),,-flto=auto -fno-fat-lto-objects)
+LINK := -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro,-z,noexecstack,--hash-style=gnu
+
+free = $(patsubst src/%.c,$(OUT)/free/%.o,$(1))
+
+all: $(OUT)/httpd
+
+$(OUT)/httpd: $(call free,$(HTTPD) $(COMMON) $(LIBC_FREE))
+	@mkdir -p $(@D)
+	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@.debug $^
+	$(if $(DEBUG),cp $@.debug $@,$(STRIP) -s -R .comment -R .note.gnu.property -o $@ $@.debug)
+
+$(OUT)/free/sys/free_%.o: src/sys/free_%.c
+	@mkdir -p $(@D)
+	$(FREE_CC) $(FREE) -fno-lto -fno-builtin -fno-tree-loop-distribute-patterns -c -o $@ $<
+
+$(OUT)/free/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(FREE_CC) $(FREE) $(LTO) -c -o $@ $<
+
+run: all
+	./$(OUT)/httpd
+
+# Hosted: an ordinary static library. The tests link one built with sanitizers (SAN=asan by default, or tsan, none).
+SAN ?= none
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -DRN_DEBUG -O1
+SAN_tsan := -fsanitize=thread -DRN_DEBUG -O1
+SAN_none := -O2
+HOUT := build/hosted$(if $(filter-out none,$(SAN)),-$(SAN))
+HOSTED := $(BASE) -D_GNU_SOURCE -fPIC $(SAN_$(SAN))
+hosted = $(patsubst src/%.c,$(HOUT)/%.o,$(1))
+
+lib: $(HOUT)/librunnel.a
+
+$(HOUT)/librunnel.a: $(call hosted,$(COMMON) $(LIBC_HOSTED))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(HOUT)/httpd: $(call hosted,$(HTTPD)) $(HOUT)/librunnel.a
+	$(CC) $(HOSTED) -o $@ $^ -pthread
+
+$(HOUT)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOSTED) -c -o $@ $<
+
+# Tests: tests/unit/test_X.c is a cmocka program each; tests/conformance/*.c make one program.
+UNIT := $(patsubst tests/unit/%.c,$(HOUT)/tests/%,$(wildcard tests/unit/test_*.c))
+unit: $(UNIT) $(if $(wildcard tests/conformance/*.c),$(HOUT)/tests/conformance)
+
+$(HOUT)/tests/%: tests/unit/%.c $(HOUT)/librunnel.a
+	@mkdir -p $(@D)
+	$(CC) $(HOSTED) -o $@ $< $(HOUT)/librunnel.a -lcmocka -pthread
+
+$(HOUT)/tests/conformance: $(wildcard tests/conformance/*.c) $(HOUT)/librunnel.a
+	@mkdir -p $(@D)
+	$(CC) $(HOSTED) -o $@ $(filter %.c,$^) $(HOUT)/librunnel.a -lcmocka -pthread
+
+test:
+	@tests/run $(T)
+
+clean:
+	rm -rf build
+
+.PHONY: all run lib unit test clean
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

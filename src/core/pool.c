@@ -1,0 +1,52 @@
+/*
+ * core/pool.c: a worker's receive and send buffers. One mapping, a free list through the buffers themselves, and a
+ * mark below which buffers were ever used: memory above it was never touched and costs nothing.
+ */
+#include <runnel/io.h>
+
+#include "sys/sys.h"
+
+enum { STRIDE_MIN = 512, STRIDE_MAX = 1 << 20 };
+
+int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride)
+{
+    if (count == 0 || stride < STRIDE_MIN || stride > STRIDE_MAX || (stride & (stride - 1)))
+        return RN_E_MISUSE;
+    uint8_t *base = rn_map((size_t)count * stride);
+    if (!base) return -RN_K_ENOMEM;
+    *pool = (struct rn_pool){.base = base, .stride = stride, .count = count};
+    return 0;
+}
+
+void rn_pool_fini(struct rn_pool *pool)
+{
+    rn_assert(pool->used == 0);
+    rn_unmap(pool->base, (size_t)pool->count * pool->stride);
+    *pool = (struct rn_pool){0};
+}
+
+struct rn_buf *rn_pool_take(struct rn_pool *pool)
+{
+    struct rn_buf *buf = pool->free;
+    if (rn_likely(buf)) {
+        pool->free = buf->next;
+    } else {
+        if (pool->touched == pool->count) return NULL;
+        buf = rn_pool_at(pool, pool->touched);
+        buf->id = pool->touched++;
+        buf->cap = pool->stride - (uint32_t)sizeof *buf;
+    }
+    pool->used++;
+    buf->next = NULL;
+    buf->at = 0;
+    buf->len = 0;
+    return buf;
+}
+
+void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf)
+{
+    rn_assert(pool->used > 0 && rn_pool_at(pool, buf->id) == buf);
+    buf->next = pool->free;
+    pool->free = buf;
+    pool->used--;
+}
