@@ -1,0 +1,36 @@
+/*
+ * sys/syscall.h: rn_syscall0 to rn_syscall6: straight into the kernel, in both builds.
+ *
+ * Built with -DRN_SYSCALL_HOOK they go through one function instead, so that a test can make any
+ * call fail or be slow. It is weak: the test defines its own, which ends in rn_raw_syscall6.
+ */
+#ifndef SYS_SYSCALL_H
+#define SYS_SYSCALL_H
+
+#include "sys/abi.h"
+
+#ifndef RN_SYSCALL_HOOK
+
+#define rn_syscall0 rn_raw_syscall0
+#define rn_syscall1 rn_raw_syscall1
+#define rn_syscall2 rn_raw_syscall2
+#define rn_syscall3 rn_raw_syscall3
+#define rn_syscall4 rn_raw_syscall4
+#define rn_syscall5 rn_raw_syscall5
+#define rn_syscall6 rn_raw_syscall6
+
+#else
+
+long rn_syscall_hook(long nr, long a, long b, long c, long d, long e, long f);
+
+#define rn_syscall0(nr)                   rn_syscall_hook(nr, 0, 0, 0, 0, 0, 0)
+#define rn_syscall1(nr, a)                rn_syscall_hook(nr, a, 0, 0, 0, 0, 0)
+#define rn_syscall2(nr, a, b)             rn_syscall_hook(nr, a, b, 0, 0, 0, 0)
+#define rn_syscall3(nr, a, b, c)          rn_syscall_hook(nr, a, b, c, 0, 0, 0)
+#define rn_syscall4(nr, a, b, c, d)       rn_syscall_hook(nr, a, b, c, d, 0, 0)
+#define rn_syscall5(nr, a, b, c, d, e)    rn_syscall_hook(nr, a, b, c, d, e, 0)
+#define rn_syscall6(nr, a, b, c, d, e, f) rn_syscall_hook(nr, a, b, c, d, e, f)
+
+#endif
+
+#endif
