@@ -1,0 +1,281 @@
+"""Runs the parts of the tests and sums what passed and failed.
+
+Each kind of part (cmocka programs, a script, pytest) has one function that returns a Tally. The
+last line is `N passed, N failed`, with the skipped ones if there are any; the exit code is 0 only
+when something ran in every part and nothing failed.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = (
+    "tidy",         # the house rules: include direction, sizes, comments
+    "unit",         # one cmocka program for each source file, under ASan and UBSan
+    "sys",          # the freestanding system layer against the hosted one
+    "conformance",  # what every backend promises
+    "cli",          # flags, logs, errors at start, sizes
+    "http",         # HTTP/1.1 over raw sockets and curl
+    "static",       # files: conditional requests, ranges, encodings, traversal
+    "ws",           # WebSocket
+    "concurrent",   # many workers, many clients, all kinds of addresses
+    "stress",       # load, limits, resets, 10,000 connections
+    "browser",      # the demo page in headless Chromium
+    "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
+)
+ALIASES = {"e2e": ("cli", "http", "static", "ws", "concurrent", "stress", "browser")}
+BACKENDS = ("uring", "epoll", "poll")
+PROGRAM_TIMEOUT = 240
+PYTEST_TIMEOUT = 600
+
+
+class Tally:
+    """What a part ran: passed, and the names of what failed or was skipped."""
+
+    def __init__(self, passed=0, failed=(), skipped=()):
+        self.passed = passed
+        self.failed = list(failed)
+        self.skipped = list(skipped)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def ran(self):
+        return self.passed + len(self.failed) + len(self.skipped)
+
+    def text(self):
+        text = f"{self.passed} passed, {len(self.failed)} failed"
+        return text + (f", {len(self.skipped)} skipped" if self.skipped else "")
+
+
+CAPTURE = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True,
+           "errors": "replace"}
+
+
+def run(command, timeout, **options):
+    """Runs a command in a process group of its own, and ends all of it at the timeout."""
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **options)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        return process.returncode, output
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            return -signal.SIGALRM, (output or "") + f"\n(ended after {timeout} s)\n"
+        raise
+
+
+def make(*arguments):
+    """Builds; what was printed goes on only when it failed."""
+    jobs = f"-j{os.cpu_count() or 2}"
+    code, output = run(["make", "--no-print-directory", jobs, *arguments], 600, **CAPTURE)
+    if code != 0:
+        print(output)
+    return code == 0
+
+
+def parse_cmocka(program, code, output):
+    """Counts the outcomes of the tests that a cmocka program started; one without an end failed."""
+    tally = Tally()
+    running = None
+    for line in output.splitlines():
+        match = re.match(r"\[\s*(RUN|OK|FAILED|SKIPPED|ERROR)\s*\] (\S+)$", line)
+        if not match:
+            continue
+        kind, name = match.groups()
+        if kind == "RUN":
+            if running:
+                tally.failed.append(f"{program}: {running} did not end")
+            running = name
+        elif name == running:
+            running = None
+            if kind == "OK":
+                tally.passed += 1
+            elif kind == "SKIPPED":
+                tally.skipped.append(f"{program}: {name} {skip_reason(output, name)}")
+            else:
+                tally.failed.append(f"{program}: {name}")
+    if running:
+        tally.failed.append(f"{program}: {running} did not end")
+    if code != 0 and not tally.failed:
+        tally.failed.append(f"{program}: exit code {code}")
+    if code == 0 and tally.ran() == 0:
+        tally.failed.append(f"{program}: ran no test")
+    return tally
+
+
+def skip_reason(output, name):
+    """The line that a test printed between its start and its end: by custom, why it is skipped."""
+    match = re.search(rf"\] {re.escape(name)}\n(.*)\n\[\s*SKIPPED", output)
+    return f"({match.group(1).strip()})" if match else "(no reason given)"
+
+
+def cmocka(program, *arguments):
+    """Runs one cmocka program and shows its output when it failed."""
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="stdout", ASAN_OPTIONS="detect_leaks=1",
+                       UBSAN_OPTIONS="print_stacktrace=1")
+    code, output = run([str(program), *arguments], PROGRAM_TIMEOUT, env=environment, **CAPTURE)
+    name = " ".join([program.name, *arguments])
+    tally = parse_cmocka(name, code, output)
+    if tally.failed:
+        print(output)
+    print(f"  {name}: {tally.text()}", flush=True)
+    return tally
+
+
+def part_unit():
+    if not make("SAN=asan", "unit"):
+        return Tally(failed=["unit: the build failed"])
+    tally = Tally()
+    for source in sorted((ROOT / "tests/unit").glob("test_*.c")):
+        tally.add(cmocka(ROOT / "build/hosted-asan/tests" / source.stem))
+    return tally
+
+
+def part_conformance():
+    if not make("SAN=asan", "unit"):
+        return Tally(failed=["conformance: the build failed"])
+    program = ROOT / "build/hosted-asan/tests/conformance"
+    tally = Tally()
+    for backend in BACKENDS:
+        refusal = io_uring_refusal() if backend == "uring" else None
+        if refusal:
+            tally.skipped.append(f"conformance uring: {refusal}")
+        elif program.exists():
+            tally.add(cmocka(program, backend))
+    return tally
+
+
+def io_uring_refusal():
+    sys.path.insert(0, str(ROOT / "tests/e2e"))
+    import kernel
+    return kernel.io_uring_refusal()
+
+
+def part_sys():
+    script = ROOT / "tests/sys/run.sh"
+    if not script.exists():
+        return Tally()
+    code, output = run(["bash", str(script)], PROGRAM_TIMEOUT, **CAPTURE)
+    print(output, end="", flush=True)
+    found = re.findall(r"^(\d+) passed, (\d+) failed", output, re.MULTILINE)
+    if not found:
+        return Tally(failed=[f"sys: no summary, exit code {code}"])
+    passed, failed = map(int, found[-1])
+    tally = Tally(passed, [f"sys: {line.strip()}" for line in failure_lines(output, failed)])
+    if code != 0 and not tally.failed:
+        tally.failed.append(f"sys: exit code {code}")
+    return tally
+
+
+def failure_lines(output, count):
+    """As many lines as tests failed: those that the output names, and others up to the count."""
+    lines = re.findall(r"^(?:FAIL|not ok)\b.*", output, re.MULTILINE)[:count]
+    return lines + ["a test failed"] * (count - len(lines))
+
+
+def pytest_part(name, *paths, environment=None):
+    """Runs pytest over paths and reads the outcomes from its XML report."""
+    with tempfile.TemporaryDirectory(prefix="runnel-test-") as scratch:
+        report = Path(scratch) / "report.xml"
+        command = ["/usr/bin/python3", "-m", "pytest", "-c", "tests/pytest.ini",
+                   f"--junitxml={report}", f"--basetemp={scratch}/work", *paths]
+        variables = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **(environment or {}))
+        code, _ = run(command, PYTEST_TIMEOUT, env=variables)
+        return parse_report(name, code, report)
+
+
+def parse_report(name, code, report):
+    outcomes = {}
+    if report.exists():
+        for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
+            title = f"{name}: {case.get('classname', '')}::{case.get('name', '')}"
+            kinds = {child.tag: child.get("message", "") for child in case}
+            if "failure" in kinds or "error" in kinds:
+                outcomes[title] = ("failed", "")
+            elif "skipped" in kinds:
+                outcomes.setdefault(title, ("skipped", kinds["skipped"]))
+            else:
+                outcomes.setdefault(title, ("passed", ""))
+    tally = Tally()
+    for title, (outcome, reason) in outcomes.items():
+        if outcome == "passed":
+            tally.passed += 1
+        elif outcome == "failed":
+            tally.failed.append(title)
+        else:
+            tally.skipped.append(f"{title} ({reason})")
+    if code != 0 and not tally.failed:
+        tally.failed.append(f"{name}: pytest ended with exit code {code}")
+    return tally
+
+
+def part_tidy():
+    return pytest_part("tidy", "tests/tidy")
+
+
+def part_e2e(name):
+    if not make("all"):
+        return Tally(failed=[f"{name}: the build failed"])
+    if name in ("cli", "aarch64") and not make("ARCH=aarch64", "all"):
+        return Tally(failed=[f"{name}: the build for aarch64 failed"])
+    if name != "aarch64":
+        return pytest_part(name, *e2e_files(name))
+    return pytest_part(name, *e2e_files("http"), *e2e_files("ws"), environment={
+        "RUNNEL_HTTPD": "qemu-aarch64 build/aarch64/httpd", "RUNNEL_BACKENDS": "epoll,poll"})
+
+
+def e2e_files(name):
+    found = sorted((ROOT / "tests/e2e").glob(f"test_{name}*.py"))
+    return [str(path.relative_to(ROOT)) for path in found]
+
+
+def run_part(name):
+    others = {"unit": part_unit, "conformance": part_conformance, "sys": part_sys,
+              "tidy": part_tidy}
+    return others[name]() if name in others else part_e2e(name)
+
+
+def choose(names):
+    chosen = []
+    for name in names or PARTS:
+        for part in ALIASES.get(name, (name,)):
+            if part not in PARTS:
+                sys.exit(f"tests/run: no part {part!r}; there are {' '.join(PARTS)}")
+            if part not in chosen:
+                chosen.append(part)
+    return chosen
+
+
+def main(names):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    total = Tally()
+    started = time.monotonic()
+    for name in choose(names):
+        print(f"== {name}", flush=True)
+        before = time.monotonic()
+        tally = run_part(name)
+        if tally.ran() == 0:
+            tally.failed.append(f"{name}: ran no test")
+        print(f"== {name}: {tally.text()} ({time.monotonic() - before:.0f} s)", flush=True)
+        total.add(tally)
+    for line in total.skipped:
+        print(f"skipped: {line}")
+    for line in total.failed:
+        print(f"FAILED: {line}")
+    print(f"in {time.monotonic() - started:.0f} s")
+    print(total.text(), flush=True)
+    return 1 if total.failed or not total.ran() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
