@@ -40,15 +40,31 @@ struct rn_pool {
     uint32_t count;   /* buffers in the pool */
     uint32_t touched; /* buffers that were ever taken; the rest was never written */
     uint32_t used;    /* buffers out at the moment */
+    uint32_t reserve; /* the last buffers, which rn_pool_take leaves for rn_pool_take_reserved; 0 at first */
+    struct rn_pool_wait *waiting; /* first come, first served */
+    struct rn_pool_wait **waiting_tail;
+};
+
+/* Whoever waits for a buffer: `ready` is called, once, from within the rn_pool_put that brings one back. */
+struct rn_pool_wait {
+    struct rn_pool_wait *next;
+    void (*ready)(struct rn_pool_wait *wait);
+    bool waiting;
 };
 
 /* Maps the pool. stride is a power of two from 512 to 1 MiB, count at least 1. -ENOMEM, RN_E_MISUSE. */
 RN_MUST_USE int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride);
 void rn_pool_fini(struct rn_pool *pool);
 
-/* An empty buffer, or NULL when all are out. */
+/* An empty buffer, or NULL when all but the reserve are out. Receives take theirs this way; what frees buffers in the
+ * end, such as an answer, uses the reserve too, so that a flood of input can't stop the output it waits for. */
 struct rn_buf *rn_pool_take(struct rn_pool *pool);
+struct rn_buf *rn_pool_take_reserved(struct rn_pool *pool);
 void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf);
+
+/* Gets in line for a buffer; a wait that is in line already keeps its place. */
+void rn_pool_wait(struct rn_pool *pool, struct rn_pool_wait *wait);
+void rn_pool_wait_cancel(struct rn_pool *pool, struct rn_pool_wait *wait);
 
 static inline struct rn_buf *rn_pool_at(const struct rn_pool *pool, uint32_t id)
 {

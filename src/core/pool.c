@@ -15,6 +15,7 @@ int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride)
     uint8_t *base = rn_map((size_t)count * stride);
     if (!base) return -RN_K_ENOMEM;
     *pool = (struct rn_pool){.base = base, .stride = stride, .count = count};
+    pool->waiting_tail = &pool->waiting;
     return 0;
 }
 
@@ -26,6 +27,11 @@ void rn_pool_fini(struct rn_pool *pool)
 }
 
 struct rn_buf *rn_pool_take(struct rn_pool *pool)
+{
+    return pool->count - pool->used > pool->reserve ? rn_pool_take_reserved(pool) : NULL;
+}
+
+struct rn_buf *rn_pool_take_reserved(struct rn_pool *pool)
 {
     struct rn_buf *buf = pool->free;
     if (rn_likely(buf)) {
@@ -49,4 +55,28 @@ void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf)
     buf->next = pool->free;
     pool->free = buf;
     pool->used--;
+    struct rn_pool_wait *wait = pool->waiting;
+    if (rn_unlikely(wait)) {
+        rn_pool_wait_cancel(pool, wait);
+        wait->ready(wait);
+    }
+}
+
+void rn_pool_wait(struct rn_pool *pool, struct rn_pool_wait *wait)
+{
+    if (wait->waiting) return;
+    wait->waiting = true;
+    wait->next = NULL;
+    *pool->waiting_tail = wait;
+    pool->waiting_tail = &wait->next;
+}
+
+void rn_pool_wait_cancel(struct rn_pool *pool, struct rn_pool_wait *wait)
+{
+    struct rn_pool_wait **link = &pool->waiting;
+    if (!wait->waiting) return;
+    while (*link != wait) link = &(*link)->next;
+    *link = wait->next;
+    if (!wait->next) pool->waiting_tail = link;
+    wait->waiting = false;
 }

@@ -1,0 +1,56 @@
+/*
+ * core/op.c: starting, cancelling and awaiting ops: what every backend has in common.
+ */
+#include "core/worker.h"
+
+static void expire(struct rn_timer *timer, rn_ns now)
+{
+    struct rn_op *op = rn_container_of(timer, struct rn_op, timer);
+    op->flags |= RN_OP_EXPIRED;
+    rn_op_cancel(rn_worker_current(), op);
+}
+
+void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+{
+    op->flags = (op->flags & (RN_OP_MULTISHOT | RN_OP_ALL | RN_OP_CORK)) | RN_OP_INFLIGHT;
+    op->progress = 0;
+    op->buf = NULL;
+    op->timer.link = NULL;
+    op->timer.expire = expire;
+    if (deadline != RN_NEVER) rn_wheel_add(&worker->wheel, &op->timer, deadline);
+    worker->ops++;
+    worker->backend->vt->submit(worker->backend, op);
+}
+
+void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+{
+    if (op->flags & RN_OP_INFLIGHT) rn_wheel_add(&worker->wheel, &op->timer, deadline);
+}
+
+void rn_op_cancel(struct rn_worker *worker, struct rn_op *op)
+{
+    if (!(op->flags & RN_OP_INFLIGHT) || (op->flags & RN_OP_CANCELLED)) return;
+    op->flags |= RN_OP_CANCELLED;
+    worker->backend->vt->cancel(worker->backend, op);
+}
+
+static void wake_owner(struct rn_op *op)
+{
+    struct rn_task *task = op->owner;
+    rn_wake(rn_task_waker(rn_worker_current(), task));
+}
+
+void rn_op_begin(struct rn_cx *cx, struct rn_op *op, rn_ns deadline)
+{
+    struct rn_task_slot *slot = rn_slab_at(&cx->worker->slots, cx->waker.slot);
+    op->owner = slot->task;
+    op->complete = wake_owner;
+    rn_op_start(cx->worker, op, deadline);
+}
+
+enum rn_poll rn_op_poll(struct rn_op *op, struct rn_cx *cx)
+{
+    if (!(op->flags & RN_OP_INFLIGHT)) return RN_READY;
+    if (cx->cancelled) rn_op_cancel(cx->worker, op);
+    return RN_PENDING;
+}

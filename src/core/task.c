@@ -1,0 +1,174 @@
+/*
+ * core/task.c: spawning, waking and polling tasks, and the futures that need nothing but the core.
+ */
+#include "core/worker.h"
+
+static void run_task(struct rn_worker *worker, struct rn_node *node);
+
+/* ---- Waking -------------------------------------------------------------------------------------------------- */
+
+static void wake(rn_waker waker, uint32_t flags)
+{
+    struct rn_worker *worker = waker.worker;
+    if (!worker) return;
+    struct rn_task_slot *slot = rn_slab_at(&worker->slots, waker.slot);
+    switch (rn_task_state_wake(&slot->word, waker.generation, flags)) {
+    case RN_WAKE_PUSH: rn_worker_push(worker, &slot->node); break;
+    case RN_WAKE_STALE: __atomic_fetch_add(&worker->stale_wakes, 1, __ATOMIC_RELAXED); break;
+    case RN_WAKE_DONE: break;
+    }
+}
+
+void rn_wake(rn_waker waker) { wake(waker, 0); }
+
+void rn_task_cancel(rn_waker waker) { wake(waker, RN_TASK_CANCELLED); }
+
+rn_waker rn_task_waker(struct rn_worker *worker, const struct rn_task *task)
+{
+    struct rn_task_slot *slot = rn_slab_at(&worker->slots, task->slot);
+    return (rn_waker){worker, task->slot, slot->item.generation};
+}
+
+/* ---- Spawning ------------------------------------------------------------------------------------------------ */
+
+int rn_spawn(struct rn_worker *worker, struct rn_task *task)
+{
+    struct rn_task_slot *slot = rn_slab_take(&worker->slots);
+    if (!slot) return -RN_K_ENOBUFS;
+    slot->task = task;
+    slot->node.run = run_task;
+    task->slot = slot->item.index;
+    __atomic_store_n(&slot->word, rn_task_word_make(slot->item.generation, RN_TASK_QUEUED),
+                     __ATOMIC_RELEASE);
+    rn_run_queue_push(&worker->queue, &slot->node);
+    return 0;
+}
+
+enum { JOIN_NONE, JOIN_WAITING, JOIN_DONE };
+
+static void finish(struct rn_task *task)
+{
+    struct rn_join *join = task->join;
+    if (join) {
+        rn_waker waker = {0};
+        join->result = task->result;
+        uint32_t state = JOIN_NONE;
+        if (!__atomic_compare_exchange_n(&join->state, &state, JOIN_DONE, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
+            /* The joiner waits: copy its waker first, for after the store the join may be gone. */
+            waker = join->waker;
+            __atomic_store_n(&join->state, JOIN_DONE, __ATOMIC_RELEASE);
+        }
+        rn_wake(waker);
+    }
+    if (task->done) task->done(task);
+}
+
+static void spawn_posted(struct rn_worker *worker, struct rn_node *node)
+{
+    struct rn_task *task = rn_container_of(node, struct rn_task, node);
+    int result = rn_spawn(worker, task);
+    if (result < 0) {
+        task->result = result;
+        finish(task);
+    }
+}
+
+void rn_spawn_remote(struct rn_worker *worker, struct rn_task *task)
+{
+    task->node.run = spawn_posted;
+    rn_worker_push(worker, &task->node);
+}
+
+int rn_spawn_anywhere(struct rn_runtime *runtime, struct rn_task *task)
+{
+    if (!rn_shared_stack_push(&runtime->shared, task)) return -RN_K_ENOBUFS;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < runtime->options.workers; i++) {
+        struct rn_worker *worker = &runtime->workers[i];
+        if (__atomic_load_n(&worker->sleeping, __ATOMIC_RELAXED)) {
+            rn_worker_ring(worker);
+            break;
+        }
+    }
+    return 0;
+}
+
+/* One a turn, so that the others get theirs; the stack isn't empty, so the worker won't sleep. */
+void rn_worker_take_shared(struct rn_worker *worker)
+{
+    struct rn_shared_stack *shared = &worker->runtime->shared;
+    struct rn_task *task = rn_shared_stack_pop(shared);
+    if (task) spawn_posted(worker, &task->node);
+}
+
+/* ---- Polling ------------------------------------------------------------------------------------------------- */
+
+static void run_task(struct rn_worker *worker, struct rn_node *node)
+{
+    struct rn_task_slot *slot = rn_container_of(node, struct rn_task_slot, node);
+    struct rn_task *task = slot->task;
+    struct rn_cx cx = {
+        .worker = worker,
+        .now = worker->now,
+        .waker = {worker, slot->item.index, slot->item.generation},
+        .cancelled = rn_task_state_run(&slot->word),
+    };
+    worker->polls++;
+    if (task->poll(task, &cx) == RN_PENDING) {
+        if (!rn_task_state_park(&slot->word)) rn_run_queue_push(&worker->queue, &slot->node);
+        return;
+    }
+    rn_task_state_free(&slot->word, slot->item.generation + 1);
+    rn_slab_put(&worker->slots, slot);
+    finish(task);
+}
+
+/* ---- Futures ------------------------------------------------------------------------------------------------- */
+
+static void sleep_over(struct rn_timer *timer, rn_ns now)
+{
+    struct rn_sleep *sleep = rn_container_of(timer, struct rn_sleep, timer);
+    sleep->over = true;
+    rn_wake(sleep->waker);
+}
+
+void rn_sleep(struct rn_sleep *sleep, struct rn_cx *cx, rn_ns duration)
+{
+    *sleep = (struct rn_sleep){.timer.expire = sleep_over, .waker = cx->waker};
+    rn_timer_start(cx->worker, &sleep->timer, rn_after(cx, duration));
+}
+
+enum rn_poll rn_sleep_poll(struct rn_sleep *sleep, struct rn_cx *cx)
+{
+    if (sleep->over) return RN_READY;
+    sleep->waker = cx->waker;
+    if (!cx->cancelled) return RN_PENDING;
+    rn_timer_stop(cx->worker, &sleep->timer);
+    sleep->over = true;
+    sleep->result = -RN_K_ECANCELED;
+    return RN_READY;
+}
+
+enum rn_poll rn_join_poll(struct rn_join *join, struct rn_cx *cx)
+{
+    uint32_t state = __atomic_load_n(&join->state, __ATOMIC_ACQUIRE);
+    if (state == JOIN_NONE) {
+        join->waker = cx->waker;
+        if (__atomic_compare_exchange_n(&join->state, &state, JOIN_WAITING, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            return RN_PENDING;
+    }
+    return state == JOIN_DONE ? RN_READY : RN_PENDING;
+}
+
+enum rn_poll rn_yield_poll(struct rn_yield *yield, struct rn_cx *cx)
+{
+    if (yield->yielded) {
+        yield->yielded = false;
+        return RN_READY;
+    }
+    yield->yielded = true;
+    rn_wake(cx->waker);
+    return RN_PENDING;
+}

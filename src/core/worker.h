@@ -1,0 +1,75 @@
+/*
+ * core/worker.h: a worker from the inside.
+ */
+#ifndef CORE_WORKER_H
+#define CORE_WORKER_H
+
+#include <runnel/runtime.h>
+
+#include "core/inbox.h"
+#include "core/shared_stack.h"
+#include "core/slab.h"
+#include "core/task_state.h"
+#include "core/wheel.h"
+#include "sys/sys.h"
+
+/* Where a task is while it lives. It outlives the task, so that a stale waker can look at the word. */
+struct rn_task_slot {
+    struct rn_slab_item item;
+    rn_task_word word;
+    struct rn_task *task;
+    struct rn_node node; /* in the run queue or the inbox */
+};
+
+struct rn_run_queue {
+    struct rn_node *head;
+    struct rn_node **tail;
+};
+
+struct rn_worker {
+    struct rn_backend *backend;
+    rn_ns now;
+    struct rn_run_queue queue;
+    struct rn_pool pool;
+    struct rn_slab slots; /* of struct rn_task_slot */
+    struct rn_wheel wheel;
+    uint64_t ops; /* in flight */
+    uint64_t polls;
+    uint64_t turns;
+    uint32_t index;
+    struct rn_runtime *runtime;
+    void *local;
+    int start_result;
+    bool started; /* atomic */
+    struct rn_thread thread;
+    /* what other threads write, on lines of its own */
+    struct rn_inbox inbox __attribute__((aligned(64)));
+    uint32_t sleeping;    /* atomic: the worker waits, or is about to */
+    uint64_t stale_wakes; /* atomic */
+};
+
+struct rn_runtime {
+    struct rn_runtime_options options;
+    struct rn_shared_stack shared;
+    uint32_t stopping; /* atomic */
+    uint32_t started;  /* atomic, a futex: workers that have started or failed to */
+    size_t mapped;
+    struct rn_worker workers[];
+};
+
+/* core/worker.c */
+void rn_worker_main(void *worker);
+void rn_worker_push(struct rn_worker *worker, struct rn_node *node); /* from any thread */
+void rn_worker_ring(struct rn_worker *worker); /* wakes it if it sleeps: after a push and a fence */
+
+/* core/task.c */
+void rn_worker_take_shared(struct rn_worker *worker);
+
+static inline void rn_run_queue_push(struct rn_run_queue *queue, struct rn_node *node)
+{
+    node->next = NULL;
+    *queue->tail = node;
+    queue->tail = &node->next;
+}
+
+#endif
