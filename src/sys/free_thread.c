@@ -1,0 +1,143 @@
+/*
+ * sys/free_thread.c: threads without a libc, clone(2), and the thread-local storage of each.
+ *
+ * One mapping for each thread: a page that traps an overflow, the stack, the storage at its top.
+ * The storage follows "ELF Handling For Thread-Local Storage": on x86-64 variant II, the variables
+ * end where the thread pointer points, at its own address; on 64-bit ARM variant I, they begin
+ * 16 bytes (rounded up to their alignment) above it.
+ */
+#include "base/bytes.h"
+#include "sys/start.h"
+#include "sys/sys.h"
+
+#define THREAD_CONTROL_BLOCK 16
+
+static struct {
+    const void *image;
+    size_t image_size;
+    size_t size;
+    size_t align;
+} tls = {.align = THREAD_CONTROL_BLOCK};
+
+static uintptr_t round_up(uintptr_t value, uintptr_t align)
+{
+    return (value + align - 1) & ~(align - 1);
+}
+
+void rn_tls_setup(uintptr_t segments, uintptr_t count, uintptr_t size)
+{
+    for (; count; count--, segments += size) {
+        const struct rn_elf_segment *segment = (const void *)segments;
+        if (segment->type != RN_K_PT_TLS) continue;
+        tls.image = (const void *)segment->address;
+        tls.image_size = segment->file_size;
+        tls.size = segment->memory_size;
+        if (segment->align > tls.align) tls.align = segment->align;
+    }
+}
+
+size_t rn_tls_size(void)
+{
+    return round_up(tls.size, tls.align) + 2 * tls.align;
+}
+
+uintptr_t rn_tls_make(void *memory)
+{
+    uintptr_t block = round_up((uintptr_t)memory, tls.align);
+#if defined(__x86_64__)
+    uintptr_t pointer = block + round_up(tls.size, tls.align);
+    *(uintptr_t *)pointer = pointer;
+#else
+    uintptr_t pointer = block;
+    block += tls.align;
+#endif
+    memcpy((void *)block, tls.image, tls.image_size);
+    return pointer;
+}
+
+__attribute__((noreturn)) static void thread_main(struct rn_thread *thread)
+{
+    thread->run(thread->argument);
+    for (;;) (void)rn_syscall1(RN_NR_EXIT, 0);
+}
+
+/*
+ * clone(2) with a new stack can't be a function: the child would return on a stack that holds no
+ * return address. It calls thread_main instead, straight from the instruction after the call.
+ */
+static long clone_thread(struct rn_thread *thread, uintptr_t stack, uintptr_t storage)
+{
+    long flags = RN_K_CLONE_VM | RN_K_CLONE_FS | RN_K_CLONE_FILES | RN_K_CLONE_SIGHAND |
+                 RN_K_CLONE_THREAD | RN_K_CLONE_SYSVSEM | RN_K_CLONE_SETTLS |
+                 RN_K_CLONE_PARENT_SETTID | RN_K_CLONE_CHILD_CLEARTID;
+#if defined(__x86_64__)
+    long result;
+    register uint32_t *clear __asm__("r10") = &thread->running;
+    register uintptr_t pointer __asm__("r8") = storage;
+    register struct rn_thread *argument __asm__("r9") = thread;
+    register void (*entry)(struct rn_thread *) __asm__("r12") = thread_main;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "mov %%r9, %%rdi\n\t"
+                     "call *%%r12\n"
+                     "1:"
+                     : "=a"(result)
+                     : "a"((long)RN_NR_CLONE), "D"(flags), "S"(stack), "d"(&thread->running),
+                       "r"(clear), "r"(pointer), "r"(argument), "r"(entry)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
+#else
+    register long x0 __asm__("x0") = flags;
+    register uintptr_t x1 __asm__("x1") = stack;
+    register uint32_t *x2 __asm__("x2") = &thread->running;
+    register uintptr_t x3 __asm__("x3") = storage;
+    register uint32_t *x4 __asm__("x4") = &thread->running;
+    register struct rn_thread *x5 __asm__("x5") = thread;
+    register void (*x6)(struct rn_thread *) __asm__("x6") = thread_main;
+    register long x8 __asm__("x8") = RN_NR_CLONE;
+    __asm__ volatile("svc 0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x0, x5\n\t"
+                     "blr x6\n"
+                     "1:"
+                     : "+r"(x0)
+                     : "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(x6), "r"(x8)
+                     : "x30", "memory", "cc");
+    return x0;
+#endif
+}
+
+int rn_thread_start(struct rn_thread *thread, void (*run)(void *), void *argument,
+                    size_t stack_size)
+{
+    size_t page = rn_page_size();
+    if (stack_size > SIZE_MAX / 2) return -RN_K_ENOMEM;
+    size_t storage_at = page + round_up(stack_size, page);
+    size_t size = storage_at + round_up(rn_tls_size(), page);
+    /* The kernel gives stacks no huge pages, so that a small stack stays small. */
+    long at = rn_sys_mmap(NULL, size, RN_K_PROT_READ | RN_K_PROT_WRITE,
+                          RN_K_MAP_PRIVATE | RN_K_MAP_ANONYMOUS | RN_K_MAP_NORESERVE |
+                              RN_K_MAP_STACK,
+                          -1, 0);
+    if (at < 0) return (int)at;
+    uintptr_t memory = (uintptr_t)at;
+    *thread = (struct rn_thread){run, argument, memory, size, 0};
+    long result = rn_sys_mprotect((void *)memory, page, RN_K_PROT_NONE);
+    if (result == 0) {
+        uintptr_t top = memory + storage_at;
+        result = clone_thread(thread, top, rn_tls_make((void *)top));
+    }
+    if (result > 0) return 0;
+    rn_unmap((void *)memory, size);
+    return (int)result;
+}
+
+void rn_thread_join(struct rn_thread *thread)
+{
+    uint32_t running;
+    /* The kernel wakes this word as one that other processes may share, so no private futex. */
+    while ((running = __atomic_load_n(&thread->running, __ATOMIC_ACQUIRE)) != 0)
+        (void)rn_syscall4(RN_NR_FUTEX, (long)&thread->running, RN_K_FUTEX_WAIT, (long)running, 0);
+    rn_unmap((void *)thread->memory, thread->memory_size);
+}

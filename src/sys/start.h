@@ -1,0 +1,35 @@
+/*
+ * sys/start.h: what the files of this layer share and no other layer needs.
+ */
+#ifndef SYS_START_H
+#define SYS_START_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "sys/abi.h"
+
+/* Reads a clock as clock_gettime(2) does. */
+extern int (*rn_clock_source)(int clock, struct rn_k_timespec *time);
+
+/* Freestanding only: what the kernel told the program at its start, getauxval(3), by its number. */
+#define RN_AUX_COUNT 64
+void rn_clock_setup(uintptr_t vdso);
+void rn_tls_setup(uintptr_t segments, uintptr_t count, uintptr_t size);
+
+/* The bytes that a thread's storage takes; makes it in zeroed memory and returns its pointer. */
+size_t rn_tls_size(void);
+uintptr_t rn_tls_make(void *memory);
+
+/* Program headers, elf(5). */
+struct rn_elf_segment {
+    uint32_t type;
+    uint32_t flags;
+    uint64_t offset;
+    uint64_t address;
+    uint64_t physical_address;
+    uint64_t file_size;
+    uint64_t memory_size;
+    uint64_t align;
+};
+
+#endif
