@@ -55,6 +55,7 @@ struct rn_http1_request {
     /* where the parser is; private */
     uint16_t scanned;
     uint16_t mark;
+    uint16_t seen;
     uint8_t state;
 
     uint8_t method;  /* enum rn_http1_method */

@@ -54,6 +54,7 @@ static inline size_t rn_out_room(const struct rn_out *out)
 /* What a machine asks of its driver, read after every call. */
 enum {
     RN_MACHINE_CLOSE = 1, /* when the output is sent: shut the sending side, wait a little for the peer, close */
+    RN_MACHINE_DONE = 8,  /* when the output is sent: close at once; the peer has nothing more to send */
     RN_MACHINE_ABORT = 2, /* drop the output and reset the connection */
     RN_MACHINE_PAUSE = 4, /* takes no input now; the driver stops reading until the flag is gone */
 };

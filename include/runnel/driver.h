@@ -1,0 +1,54 @@
+/*
+ * runnel/driver.h: binds a machine (runnel/machine.h) to a stream socket.
+ *
+ * One driver serves every stream protocol: it receives, gives the machine its input, drains the output into one send,
+ * keeps the deadlines, applies backpressure both ways, and closes without cutting off what was sent. While nothing is
+ * under way it owns no buffer.
+ */
+#ifndef RUNNEL_DRIVER_H
+#define RUNNEL_DRIVER_H
+
+#include <runnel/machine.h>
+#include <runnel/net.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rn_driver_sending;
+
+struct rn_stream_driver {
+    /* set by the caller */
+    struct rn_machine *machine;
+    void (*closed)(struct rn_stream_driver *driver); /* the descriptor is closed: the memory is the caller's again */
+    rn_stream stream;
+    rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
+    /* private */
+    struct rn_op recv;
+    struct rn_timer timer;
+    struct rn_buf *held; /* received and not consumed, oldest first */
+    struct rn_driver_sending *sending;
+    struct rn_node node;
+    struct rn_pool_wait wait;
+    uint64_t bytes_in;  /* figures, so far */
+    uint64_t bytes_out;
+    uint16_t state;
+};
+
+/* Takes the stream over. The caller zeroed what it didn't set. */
+void rn_stream_driver_start(struct rn_stream_driver *driver);
+
+/* The machine has something to say or its flags changed, although no input came: a handler's task is done, a message is
+ * to be pushed. Worker's own thread; takes effect at the next turn of the loop, any number of calls as one. */
+void rn_stream_driver_kick(struct rn_stream_driver *driver);
+
+/* on_shutdown, then the closing. */
+void rn_stream_driver_shutdown(struct rn_stream_driver *driver);
+
+/* Drops everything and resets the connection. */
+void rn_stream_driver_abort(struct rn_stream_driver *driver);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
