@@ -49,7 +49,7 @@ $(OUT)/httpd: $(call free,$(HTTPD) $(COMMON) $(LIBC_FREE))
 
 $(OUT)/free/sys/free_%.o: src/sys/free_%.c
 	@mkdir -p $(@D)
-	$(FREE_CC) $(FREE) -fno-lto -fno-builtin -fno-tree-loop-distribute-patterns -c -o $@ $<
+	$(FREE_CC) $(FREE) -fno-lto -fno-builtin $(if $(findstring clang,$(FREE_CC)),,-fno-tree-loop-distribute-patterns) -c -o $@ $<
 
 $(OUT)/free/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -80,6 +80,20 @@ $(HOUT)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(HOSTED) -c -o $@ $<
 
+# One program over src/base and src/sys that must say the same with a libc, without one, and on every architecture.
+SYS := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/base/*.c src/sys/*.c))
+
+$(OUT)/tests/both: tests/sys/both.c $(call free,$(SYS) $(LIBC_FREE))
+	@mkdir -p $(@D)
+	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $(filter %.c %.o,$^)
+
+$(HOUT)/tests/both: tests/sys/both.c $(call hosted,$(SYS) $(LIBC_HOSTED))
+	@mkdir -p $(@D)
+	$(CC) $(HOSTED) -o $@ $(filter %.c %.o,$^) -pthread
+
+sys-test:
+	@tests/sys/run.sh
+
 # Tests: tests/unit/test_X.c is a cmocka program each; tests/conformance/*.c make one program.
 UNIT := $(patsubst tests/unit/%.c,$(HOUT)/tests/%,$(wildcard tests/unit/test_*.c))
 unit: $(UNIT) $(if $(wildcard tests/conformance/*.c),$(HOUT)/tests/conformance)
@@ -98,6 +112,6 @@ test:
 clean:
 	rm -rf build
 
-.PHONY: all run lib unit test clean
+.PHONY: all run lib unit sys-test test clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -39,6 +39,11 @@ static inline long rn_sys_pread(int fd, void *to, size_t len, uint64_t offset)
     return rn_syscall4(RN_NR_PREAD64, fd, (long)to, (long)len, (long)offset);
 }
 
+static inline long rn_sys_pwrite(int fd, const void *from, size_t len, uint64_t offset)
+{
+    return rn_syscall4(RN_NR_PWRITE64, fd, (long)from, (long)len, (long)offset);
+}
+
 /* The descriptor is gone whatever this returns, -EINTR too. */
 static inline int rn_sys_close(int fd)
 {

@@ -10,6 +10,7 @@
 #define RN_NR_READV              65
 #define RN_NR_WRITEV             66
 #define RN_NR_PREAD64            67
+#define RN_NR_PWRITE64           68
 #define RN_NR_CLOSE              57
 #define RN_NR_OPENAT             56
 #define RN_NR_OPENAT2            437

@@ -10,6 +10,7 @@
 #define RN_NR_READV              19
 #define RN_NR_WRITEV             20
 #define RN_NR_PREAD64            17
+#define RN_NR_PWRITE64           18
 #define RN_NR_CLOSE              3
 #define RN_NR_OPENAT             257
 #define RN_NR_OPENAT2            437
