@@ -1,0 +1,748 @@
+/*
+ * backend/uring.c: ops on io_uring(7), Linux 6.1 or newer.
+ *
+ * An op that is started goes onto a queue. poll() turns the queue into submissions, submits and
+ * waits in one system call, and hands out what came from the completion ring. The user_data of a
+ * submission is its op; that of a cancellation is 0. Nothing is lost when a ring is full: ops stay
+ * on the queue while there is no room to submit, and the kernel keeps the completions that find no
+ * room (IORING_FEAT_NODROP).
+ *
+ * Receives take their buffer when data is there, from a ring of pool buffers lent to the kernel.
+ * The lent ones count as used until fini. When the kernel finds that ring empty, the receive ends
+ * with -ENOBUFS: it waits on a list of ours and starts anew when poll() could lend more.
+ *
+ * init, poll and fini run on the worker's thread: the kernel holds the ring to one submitter.
+ */
+#include <runnel/backend.h>
+
+#include "base/bytes.h"
+#include "sys/sys.h"
+
+enum {
+    ENTRIES = 128,           /* when the caller doesn't say */
+    CQ_FACTOR = 4,           /* completions for one submission: multishots make many */
+    LENT_MAX = 128,          /* buffers lent to the kernel */
+    SENDFILE_MAX = 1 << 20,  /* bytes in one turn, so that one file can't hold up everyone */
+    LENGTH_MAX = 0x7ffff000, /* of one read or write, as the kernel has it: MAX_RW_COUNT */
+    VECTORS_MAX = 1024,      /* UIO_MAXIOV */
+    ADDRESS_MAX = sizeof((struct rn_datagram *)0)->address,
+    /* Where the payload of a datagram begins: behind what the kernel writes in front of it. */
+    PAYLOAD_AT = sizeof(struct rn_k_io_uring_recvmsg_out) + ADDRESS_MAX,
+};
+
+/* op->state */
+enum {
+    QUEUED = 1,    /* on the queue: to be started, cancelled or handed out */
+    IN_KERNEL = 2, /* submitted; its last completion hasn't been seen */
+    ASKED = 4,     /* the caller asked for its end: isn't started again */
+    FINISHED = 8,  /* completed while its cancellation was queued; result and buf hold */
+    STARVED = 16,  /* on the list of receives that wait for a buffer */
+    POLLING = 32,  /* it waits for readiness: what is in the kernel is a poll of ours */
+};
+
+/* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
+static const struct {
+    uint8_t opcode;
+    uint8_t ready; /* the readiness to wait for at -EAGAIN; 0: that is its result */
+} methods[RN_OP_CODES] = {
+    [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, RN_K_POLLIN},
+    [RN_OP_CONNECT] = {RN_K_IORING_OP_CONNECT, 0},
+    [RN_OP_RECV] = {RN_K_IORING_OP_RECV, RN_K_POLLIN},
+    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN},
+    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT},
+    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT},
+    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN},
+    [RN_OP_SENDTO] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT},
+    [RN_OP_READ] = {RN_K_IORING_OP_READ, RN_K_POLLIN},
+    [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, RN_K_POLLOUT},
+    [RN_OP_SENDFILE] = {0, RN_K_POLLOUT},
+    [RN_OP_OPEN] = {RN_K_IORING_OP_OPENAT2, 0},
+    [RN_OP_CLOSE] = {RN_K_IORING_OP_CLOSE, 0},
+    [RN_OP_POLL] = {RN_K_IORING_OP_POLL_ADD, 0},
+};
+
+struct op_queue {
+    struct rn_op *head;
+    struct rn_op **tail;
+};
+
+struct uring {
+    struct rn_backend backend;
+    /* The rings, shared with the kernel. */
+    struct rn_k_io_uring_sqe *sqes;
+    struct rn_k_io_uring_cqe *cqes;
+    uint32_t *sq_head;
+    uint32_t *sq_tail;
+    uint32_t *sq_flags;
+    uint32_t *cq_head;
+    uint32_t *cq_tail;
+    uint32_t sq_mask;
+    uint32_t cq_mask;
+    uint32_t enter_flags;
+    int enter_fd; /* the ring's descriptor, or its number when it is registered */
+    struct op_queue queue;
+    struct op_queue starved;
+    uint32_t queued;
+    bool starved_asked; /* one of the starved is to be cancelled */
+    uint16_t lent_tail;
+    uint32_t lent_mask;
+    uint32_t lent_count;
+    struct rn_k_io_uring_buf_ring *lent_ring;
+    struct rn_buf **lent; /* the buffer in each place of that ring, NULL when it came back */
+    /* One for each submission: the kernel has read it when it has taken the submission. */
+    struct rn_k_msghdr *messages;
+    struct rn_op wake; /* a poll of `event`, again and again */
+    int event;
+    int fd;
+    uint64_t in_flight;
+    void *rings;
+    size_t rings_size;
+    void *memory;
+    size_t memory_size;
+};
+
+static void push(struct op_queue *queue, struct rn_op *op)
+{
+    op->next = NULL;
+    *queue->tail = op;
+    queue->tail = &op->next;
+}
+
+static void enqueue(struct uring *u, struct rn_op *op)
+{
+    if (op->state & QUEUED) return;
+    op->state |= QUEUED;
+    u->queued++;
+    push(&u->queue, op);
+}
+
+static struct rn_op *dequeue(struct uring *u)
+{
+    struct rn_op *op = u->queue.head;
+    u->queue.head = op->next;
+    if (!op->next) u->queue.tail = &u->queue.head;
+    u->queued--;
+    op->state &= (uint8_t)~QUEUED;
+    return op;
+}
+
+/* Submits what is there. When it is to wait: until there is a completion, or the time. What another
+ * call can put right is no error here: a signal, the time, no memory, a full completion queue. */
+static int enter(struct uring *u, bool wait, rn_ns until)
+{
+    static const uint64_t passing = (uint64_t)1 << RN_K_EINTR | (uint64_t)1 << RN_K_EAGAIN |
+                                    (uint64_t)1 << RN_K_EBUSY | (uint64_t)1 << RN_K_ETIME;
+    struct rn_k_io_uring_getevents_arg argument = {0};
+    struct rn_k_timespec time;
+    if (wait && until != RN_NEVER) {
+        if (!(u->enter_flags & RN_K_IORING_ENTER_ABS_TIMER)) {
+            rn_ns now = rn_clock_monotonic();
+            until = until > now ? until - now : 0;
+        }
+        time = rn_timespec_of(until);
+        argument.ts = (uintptr_t)&time;
+    }
+    u->backend.syscalls++;
+    int result = rn_sys_io_uring_enter(u->enter_fd, *u->sq_tail - *u->sq_head, wait, u->enter_flags,
+                                       &argument, sizeof argument);
+    return result < 0 && (result <= -64 || !(passing >> -result & 1)) ? result : 0;
+}
+
+/* The place of the next submission, NULL when the kernel takes none at the moment. */
+static struct rn_k_io_uring_sqe *next_sqe(struct uring *u)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (*u->sq_tail - __atomic_load_n(u->sq_head, __ATOMIC_ACQUIRE) <= u->sq_mask)
+            return &u->sqes[*u->sq_tail & u->sq_mask];
+        (void)enter(u, false, 0); /* an error that lasts shows in poll() */
+    }
+    return NULL;
+}
+
+static void fill_memory(const struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
+{
+    size_t left = op->arg.memory.len - op->progress;
+    sqe->addr = (uintptr_t)op->arg.memory.ptr + op->progress;
+    sqe->len = left < LENGTH_MAX ? (uint32_t)left : LENGTH_MAX;
+}
+
+static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
+{
+    static const struct rn_k_msghdr datagram = {.msg_namelen = ADDRESS_MAX};
+    bool multishot = op->flags & RN_OP_MULTISHOT;
+    uint32_t send_flags = RN_K_MSG_NOSIGNAL | RN_K_MSG_WAITALL;
+    struct rn_k_msghdr *message;
+
+    if (op->flags & RN_OP_CORK) send_flags |= RN_K_MSG_MORE;
+    sqe->opcode = methods[op->code].opcode;
+    switch (op->code) {
+    case RN_OP_ACCEPT:
+        sqe->ioprio = multishot ? RN_K_IORING_ACCEPT_MULTISHOT : 0;
+        sqe->accept_flags = RN_K_SOCK_CLOEXEC | RN_K_SOCK_NONBLOCK;
+        break;
+    case RN_OP_CONNECT:
+        sqe->addr = (uintptr_t)op->arg.address.ptr;
+        sqe->off = op->arg.address.len;
+        break;
+    case RN_OP_RECVFROM:
+        sqe->addr = (uintptr_t)&datagram;
+        /* fall through */
+    case RN_OP_RECV:
+        /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
+        sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
+        sqe->ioprio = RN_K_IORING_RECVSEND_POLL_FIRST;
+        if (multishot) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
+        break;
+    case RN_OP_RECV_INTO:
+        fill_memory(op, sqe);
+        sqe->msg_flags = op->flags & RN_OP_ALL ? RN_K_MSG_WAITALL : 0;
+        break;
+    case RN_OP_SEND:
+        fill_memory(op, sqe);
+        sqe->msg_flags = send_flags;
+        break;
+    case RN_OP_SENDV:
+        message = &u->messages[*u->sq_tail & u->sq_mask];
+        message->msg_iov = (struct rn_k_iovec *)(void *)op->arg.vector.vectors;
+        message->msg_iovlen =
+            op->arg.vector.count < VECTORS_MAX ? op->arg.vector.count : VECTORS_MAX;
+        sqe->addr = (uintptr_t)message;
+        sqe->msg_flags = send_flags;
+        break;
+    case RN_OP_SENDTO:
+        fill_memory(op, sqe);
+        sqe->addr2 = (uintptr_t)op->arg.datagram.address;
+        sqe->addr_len = (uint16_t)op->arg.datagram.address_len;
+        sqe->msg_flags = RN_K_MSG_NOSIGNAL;
+        break;
+    case RN_OP_READ:
+    case RN_OP_WRITE:
+        fill_memory(op, sqe);
+        sqe->off = (uint64_t)op->arg.memory.offset;
+        break;
+    case RN_OP_OPEN:
+        sqe->addr = (uintptr_t)op->arg.open.path;
+        sqe->addr2 = (uintptr_t)op->arg.open.how;
+        sqe->len = sizeof *op->arg.open.how;
+        break;
+    case RN_OP_POLL:
+        sqe->poll32_events = op->arg.events;
+        sqe->len = multishot ? RN_K_IORING_POLL_ADD_MULTI : 0;
+        break;
+    default:
+        break;
+    }
+}
+
+/* One datagram. For a single one, the kernel would need memory for the address while it waits. */
+static int64_t receive_datagram(struct rn_op *op, struct rn_buf *buf)
+{
+    struct rn_datagram *datagram = (struct rn_datagram *)(void *)buf->data;
+    struct rn_k_iovec payload = {buf->data + PAYLOAD_AT, buf->cap - PAYLOAD_AT};
+    struct rn_k_msghdr message = {
+        .msg_name = datagram->address,
+        .msg_namelen = ADDRESS_MAX,
+        .msg_iov = &payload,
+        .msg_iovlen = 1,
+    };
+    int64_t result = rn_sys_recvmsg(op->fd, &message, RN_K_MSG_DONTWAIT);
+    if (result < 0) return result;
+    datagram->address_len = (uint32_t)message.msg_namelen;
+    datagram->truncated = message.msg_flags & RN_K_MSG_TRUNC;
+    buf->at = PAYLOAD_AT;
+    buf->len = (uint32_t)result;
+    return result;
+}
+
+static int64_t send_file(struct rn_op *op)
+{
+    uint64_t left = op->arg.file.length - op->progress;
+    uint64_t offset = op->arg.file.offset + op->progress;
+    size_t most = left < SENDFILE_MAX ? (size_t)left : SENDFILE_MAX;
+    int64_t result = rn_sys_sendfile(op->fd, op->arg.file.fd, &offset, most);
+    if (result < 0) return result;
+    op->progress += (uint64_t)result;
+    /* A short count is a full socket or the file's end: the next attempt tells. */
+    if (result > 0 && op->progress < op->arg.file.length)
+        return (size_t)result < most ? -RN_K_EAGAIN : -RN_K_EINTR;
+    return (int64_t)op->progress;
+}
+
+static void starve(struct uring *u, struct rn_op *op)
+{
+    if (op->state & ASKED) {
+        enqueue(u, op);
+        return;
+    }
+    op->state |= STARVED;
+    push(&u->starved, op);
+}
+
+/* Whether the op is done, by a plain system call: sendfile has no opcode, and a shutdown through
+ * the ring always takes a kernel thread. Otherwise it is on the queue or starved. */
+static bool direct(struct uring *u, struct rn_op *op, struct rn_completion *done)
+{
+    u->backend.syscalls++;
+    if (op->code == RN_OP_SHUTDOWN) {
+        done->result = rn_sys_shutdown(op->fd, op->arg.how);
+        return true;
+    }
+    if (op->code == RN_OP_SENDFILE) {
+        done->result = send_file(op);
+    } else {
+        struct rn_buf *buf = rn_pool_take(u->backend.pool);
+        if (!buf) {
+            starve(u, op);
+            return false;
+        }
+        done->result = receive_datagram(op, buf);
+        if (done->result >= 0) done->buf = buf;
+        else rn_pool_put(u->backend.pool, buf);
+    }
+    if (done->result != -RN_K_EAGAIN && done->result != -RN_K_EINTR) return true;
+    if (done->result == -RN_K_EAGAIN) op->state |= POLLING;
+    enqueue(u, op);
+    return false;
+}
+
+static bool is_direct(const struct rn_op *op)
+{
+    return op->code == RN_OP_SENDFILE || op->code == RN_OP_SHUTDOWN ||
+           (op->code == RN_OP_RECVFROM && !(op->flags & RN_OP_MULTISHOT));
+}
+
+/* Takes the next op off the queue. Returns how many completions that makes. */
+static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_completion *done)
+{
+    struct rn_op *op = dequeue(u);
+    *done = (struct rn_completion){.op = op};
+    if (op->state & FINISHED) {
+        done->buf = op->buf;
+        done->result = op->result;
+        return 1;
+    }
+    if (!(op->state & IN_KERNEL)) {
+        if (op->state & ASKED) {
+            done->result = -RN_K_ECANCELED;
+            return 1;
+        }
+        if (is_direct(op) && !(op->state & POLLING)) return direct(u, op, done);
+    }
+
+    *sqe = (struct rn_k_io_uring_sqe){.fd = op->fd, .user_data = (uintptr_t)op};
+    if (op->state & IN_KERNEL) {
+        sqe->opcode = RN_K_IORING_OP_ASYNC_CANCEL;
+        sqe->addr = sqe->user_data;
+        sqe->user_data = 0;
+        sqe->flags = RN_K_IOSQE_CQE_SKIP_SUCCESS;
+    } else if (op->state & POLLING) {
+        sqe->opcode = RN_K_IORING_OP_POLL_ADD;
+        sqe->poll32_events = methods[op->code].ready;
+    } else {
+        fill(u, op, sqe);
+    }
+    op->state |= IN_KERNEL;
+    __atomic_store_n(u->sq_tail, *u->sq_tail + 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Lends buffers to the kernel as far as there are places and the pool has some, then starts as many
+ * of the starved receives as buffers are lent: the others would only starve again. */
+static void lend(struct uring *u)
+{
+    uint16_t tail = u->lent_tail;
+    while (!u->lent[tail & u->lent_mask]) {
+        struct rn_buf *buf = rn_pool_take(u->backend.pool);
+        if (!buf) break;
+        struct rn_k_io_uring_buf *place = &u->lent_ring->bufs[tail & u->lent_mask];
+        u->lent[tail & u->lent_mask] = buf;
+        u->lent_count++;
+        place->addr = (uintptr_t)buf->data;
+        place->len = buf->cap;
+        place->bid = tail & u->lent_mask;
+        tail++;
+    }
+    u->lent_tail = tail;
+    __atomic_store_n(&u->lent_ring->tail, tail, __ATOMIC_RELEASE);
+
+    struct rn_op **link = &u->starved.head, *op;
+    uint32_t credit = u->lent_count;
+    while ((op = *link) && (credit || u->starved_asked)) {
+        if (!credit && !(op->state & ASKED)) {
+            link = &op->next;
+            continue;
+        }
+        if (credit) credit--;
+        *link = op->next;
+        op->state &= (uint8_t)~STARVED;
+        enqueue(u, op);
+    }
+    if (!op) {
+        u->starved.tail = link;
+        u->starved_asked = false;
+    }
+}
+
+/* From the kernel's layout of a received datagram (io_uring_recvmsg_out) to ours, in its place. */
+static void translate_datagram(struct rn_buf *buf)
+{
+    struct rn_datagram *datagram = (struct rn_datagram *)(void *)buf->data;
+    struct rn_k_io_uring_recvmsg_out out;
+    __builtin_memcpy(&out, buf->data, sizeof out);
+    memmove(datagram->address, buf->data + sizeof out, ADDRESS_MAX);
+    datagram->address_len = out.namelen < ADDRESS_MAX ? out.namelen : ADDRESS_MAX;
+    datagram->truncated = out.flags & RN_K_MSG_TRUNC;
+    buf->at = PAYLOAD_AT;
+    buf->len -= PAYLOAD_AT;
+}
+
+/* Whether there is more to send; consumes the vectors. */
+static bool advance_vectors(struct rn_op *op, size_t sent)
+{
+    struct rn_vector *vector = op->arg.vector.vectors;
+    uint32_t count = op->arg.vector.count;
+    for (; count && sent >= vector->len; vector++, count--) sent -= vector->len;
+    if (count) {
+        vector->ptr = (const uint8_t *)vector->ptr + sent;
+        vector->len -= sent;
+    }
+    op->arg.vector.vectors = vector;
+    op->arg.vector.count = count;
+    return count > 0;
+}
+
+/* Takes in a successful part of an op. Whether that op goes on, without a completion. */
+static bool take_part(struct rn_op *op, struct rn_completion *done)
+{
+    size_t part = (size_t)done->result;
+    bool more = false;
+    switch (op->code) {
+    case RN_OP_RECVFROM:
+        if (!done->buf) break;
+        translate_datagram(done->buf);
+        done->result = done->buf->len;
+        break;
+    case RN_OP_SEND:
+    case RN_OP_RECV_INTO:
+        op->progress += part;
+        more = part && op->progress < op->arg.memory.len &&
+               (op->code == RN_OP_SEND || op->flags & RN_OP_ALL);
+        done->result = (int64_t)op->progress;
+        break;
+    case RN_OP_SENDV:
+        op->progress += part;
+        more = advance_vectors(op, part) && part;
+        done->result = (int64_t)op->progress;
+        break;
+    default:
+        break;
+    }
+    return more;
+}
+
+/* The buffer that a completion came with, if any. */
+static struct rn_buf *take_back(struct uring *u, const struct rn_k_io_uring_cqe *cqe)
+{
+    if (!(cqe->flags & RN_K_IORING_CQE_F_BUFFER)) return NULL;
+    struct rn_buf **place = &u->lent[cqe->flags >> RN_K_IORING_CQE_BUFFER_SHIFT];
+    struct rn_buf *buf = *place;
+    *place = NULL;
+    u->lent_count--;
+    if (cqe->res > 0) {
+        buf->len = (uint32_t)cqe->res;
+        return buf;
+    }
+    rn_pool_put(u->backend.pool, buf);
+    return NULL;
+}
+
+/* Looks at one completion. Returns how many that makes for the caller. */
+static unsigned complete(struct uring *u, const struct rn_k_io_uring_cqe *cqe,
+                         struct rn_completion *done)
+{
+    struct rn_op *op = (struct rn_op *)(uintptr_t)cqe->user_data;
+    *done = (struct rn_completion){
+        .op = op,
+        .buf = take_back(u, cqe),
+        .result = cqe->res,
+        .more = cqe->flags & RN_K_IORING_CQE_F_MORE,
+    };
+    if (!op) return 0; /* a cancellation that found nothing */
+    if (!done->more) op->state &= (uint8_t)~IN_KERNEL;
+    if (op == &u->wake) {
+        if (!done->more) enqueue(u, op);
+        return 0;
+    }
+    if (op->state & POLLING) {
+        op->state &= (uint8_t)~POLLING;
+        if (cqe->res >= 0) {
+            enqueue(u, op);
+            return 0;
+        }
+    } else if (cqe->res < 0) {
+        if (cqe->res == -RN_K_ENOBUFS && (op->code == RN_OP_RECV || op->code == RN_OP_RECVFROM)) {
+            starve(u, op);
+            return 0;
+        }
+        /* The kernel gives up polling a descriptor that was ready in vain too often. */
+        if (cqe->res == -RN_K_EAGAIN && methods[op->code].ready) {
+            op->state |= POLLING;
+            enqueue(u, op);
+            return 0;
+        }
+    } else if (take_part(op, done)) {
+        enqueue(u, op);
+        return 0;
+    } else if (!done->more && op->flags & RN_OP_MULTISHOT &&
+               (cqe->res > 0 || op->code != RN_OP_RECV)) {
+        /* Not its end: the kernel stops a multishot when the completion queue is full. */
+        done->more = true;
+        enqueue(u, op);
+    }
+    if (done->more || !(op->state & QUEUED)) return 1;
+    op->state |= FINISHED;
+    op->result = done->result;
+    op->buf = done->buf;
+    return 0;
+}
+
+static unsigned harvest(struct uring *u, struct rn_completion *done, unsigned max)
+{
+    uint32_t head = *u->cq_head;
+    uint32_t tail = __atomic_load_n(u->cq_tail, __ATOMIC_ACQUIRE);
+    unsigned count = 0;
+    for (; head != tail && count < max; head++)
+        count += complete(u, &u->cqes[head & u->cq_mask], &done[count]);
+    __atomic_store_n(u->cq_head, head, __ATOMIC_RELEASE);
+    return count;
+}
+
+static int uring_poll(struct rn_backend *backend, rn_ns until, struct rn_completion *done,
+                      unsigned max)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+    unsigned count = 0;
+    if (*u->cq_head == __atomic_load_n(u->cq_tail, __ATOMIC_ACQUIRE)) {
+        lend(u);
+        /* Once around: what is queued meanwhile is for the next turn. */
+        for (uint32_t left = u->queued; left && count < max; left--) {
+            struct rn_k_io_uring_sqe *sqe = next_sqe(u);
+            if (!sqe) break;
+            count += start(u, sqe, &done[count]);
+        }
+        bool wait = until && !count && !u->queued;
+        /* Completions that wait for this thread to enter, or for room in the queue. */
+        uint32_t pending = __atomic_load_n(u->sq_flags, __ATOMIC_RELAXED) &
+                           (RN_K_IORING_SQ_TASKRUN | RN_K_IORING_SQ_CQ_OVERFLOW);
+        if (wait || pending || *u->sq_tail != *u->sq_head) {
+            int result = enter(u, wait, until);
+            if (result < 0) return result;
+        }
+    }
+    count += harvest(u, done + count, max - count);
+    for (unsigned i = 0; i < count; i++) u->in_flight -= !done[i].more;
+    return (int)count;
+}
+
+static void uring_submit(struct rn_backend *backend, struct rn_op *op)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+    op->state = 0;
+    op->progress = 0;
+    u->in_flight++;
+    enqueue(u, op);
+}
+
+static void uring_cancel(struct rn_backend *backend, struct rn_op *op)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+    op->state |= ASKED;
+    if (op->state & STARVED) u->starved_asked = true;
+    else enqueue(u, op);
+}
+
+static void uring_wake(struct rn_backend *backend)
+{
+    static const uint64_t one = 1;
+    (void)rn_sys_write(((struct uring *)(void *)backend)->event, &one, sizeof one);
+}
+
+static rn_ns uring_now(struct rn_backend *backend)
+{
+    return rn_clock_monotonic();
+}
+
+/* A ring in the best mode that this kernel has. DEFER_TASKRUN: completions are made when the thread
+ * asks for them, and don't interrupt it. */
+static int open_ring(uint32_t entries, struct rn_k_io_uring_params *params)
+{
+    static const uint32_t modes[] = {
+        RN_K_IORING_SETUP_SINGLE_ISSUER | RN_K_IORING_SETUP_DEFER_TASKRUN |
+            RN_K_IORING_SETUP_TASKRUN_FLAG,
+        RN_K_IORING_SETUP_COOP_TASKRUN | RN_K_IORING_SETUP_TASKRUN_FLAG,
+        0,
+    };
+    int fd = -RN_K_EINVAL;
+    for (unsigned i = 0; i < RN_COUNT(modes) && fd == -RN_K_EINVAL; i++) {
+        *params = (struct rn_k_io_uring_params){
+            .flags = modes[i] | RN_K_IORING_SETUP_SUBMIT_ALL | RN_K_IORING_SETUP_CLAMP |
+                     RN_K_IORING_SETUP_CQSIZE,
+            .cq_entries = entries * CQ_FACTOR,
+        };
+        fd = rn_sys_io_uring_setup(entries, params);
+    }
+    return fd;
+}
+
+static RN_COLD int uring_probe(const char **missing)
+{
+    enum {
+        FEATURES = RN_K_IORING_FEAT_SINGLE_MMAP | RN_K_IORING_FEAT_NODROP |
+                   RN_K_IORING_FEAT_SUBMIT_STABLE | RN_K_IORING_FEAT_EXT_ARG,
+    };
+    struct rn_k_io_uring_params params;
+    struct rn_k_io_uring_probe probe = {0};
+    int fd = open_ring(1, &params);
+    *missing = "io_uring_setup";
+    if (fd == -RN_K_EPERM || fd == -RN_K_EACCES)
+        *missing = "io_uring_setup: kernel.io_uring_disabled or seccomp";
+    if (fd == -RN_K_ENOMEM) *missing = "io_uring_setup: RLIMIT_MEMLOCK";
+    if (fd < 0) return fd;
+    int result = rn_sys_io_uring_register(fd, RN_K_IORING_REGISTER_PROBE, &probe, 0);
+    rn_sys_close(fd);
+    /* SENDMSG_ZC came with Linux 6.1, and with it all the rest: multishot receives, buffer rings,
+     * an address to IORING_OP_SEND, which show in no list of the kernel's. */
+    if (result == 0 && probe.last_op >= RN_K_IORING_OP_SENDMSG_ZC &&
+        (params.features & FEATURES) == FEATURES)
+        return 0;
+    *missing = "io_uring of Linux 6.1";
+    return -RN_K_EOPNOTSUPP;
+}
+
+static void release(struct uring *u)
+{
+    struct rn_k_io_uring_rsrc_update registered = {.offset = (uint32_t)u->enter_fd};
+    if (u->enter_flags & RN_K_IORING_ENTER_REGISTERED_RING)
+        rn_sys_io_uring_register(u->fd, RN_K_IORING_UNREGISTER_RING_FDS, &registered, 1);
+    rn_sys_close(u->fd);
+    rn_sys_close(u->event);
+    rn_unmap(u->rings, u->rings_size);
+    rn_unmap(u->sqes, ((size_t)u->sq_mask + 1) * sizeof *u->sqes);
+    for (uint32_t i = 0; u->lent && i <= u->lent_mask; i++)
+        if (u->lent[i]) rn_pool_put(u->backend.pool, u->lent[i]);
+    rn_unmap(u->memory, u->memory_size);
+}
+
+static void *map_ring(struct uring *u, size_t size, uint64_t what)
+{
+    const int protection = RN_K_PROT_READ | RN_K_PROT_WRITE;
+    long at = rn_sys_mmap(NULL, size, protection, RN_K_MAP_SHARED, u->fd, what);
+    return at > -4096 && at < 0 ? NULL : (void *)at;
+}
+
+static bool map_rings(struct uring *u, const struct rn_k_io_uring_params *params)
+{
+    size_t sq_size = params->sq_off.array + params->sq_entries * sizeof(uint32_t);
+    size_t cq_size = params->cq_off.cqes + params->cq_entries * sizeof *u->cqes;
+    u->rings_size = sq_size > cq_size ? sq_size : cq_size;
+    u->sq_mask = params->sq_entries - 1;
+    u->cq_mask = params->cq_entries - 1;
+    u->rings = map_ring(u, u->rings_size, RN_K_IORING_OFF_SQ_RING);
+    u->sqes = map_ring(u, params->sq_entries * sizeof *u->sqes, RN_K_IORING_OFF_SQES);
+    if (!u->rings || !u->sqes) return false;
+
+#define AT(offset) ((void *)((char *)u->rings + (offset)))
+    u->sq_head = AT(params->sq_off.head);
+    u->sq_tail = AT(params->sq_off.tail);
+    u->sq_flags = AT(params->sq_off.flags);
+    u->cq_head = AT(params->cq_off.head);
+    u->cq_tail = AT(params->cq_off.tail);
+    u->cqes = AT(params->cq_off.cqes);
+    uint32_t *array = AT(params->sq_off.array);
+#undef AT
+    for (uint32_t i = 0; i < params->sq_entries; i++) array[i] = i;
+    return true;
+}
+
+static bool map_memory(struct uring *u, uint32_t entries)
+{
+    uint32_t most = u->backend.pool->count / 4, places = 1;
+    if (most > entries / 2) most = entries / 2;
+    if (most > LENT_MAX) most = LENT_MAX;
+    while (places * 2 <= most) places *= 2;
+    size_t ring_size = places * sizeof(struct rn_k_io_uring_buf);
+    size_t table_size = places * sizeof *u->lent;
+    u->lent_mask = places - 1;
+    u->memory_size = ring_size + table_size + entries * sizeof *u->messages;
+    u->memory = rn_map(u->memory_size);
+    if (!u->memory) return false;
+    u->lent_ring = u->memory;
+    u->lent = (void *)((char *)u->memory + ring_size);
+    u->messages = (void *)((char *)u->memory + ring_size + table_size);
+    return true;
+}
+
+static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
+{
+    struct rn_k_io_uring_rsrc_update ring = {.offset = ~0u, .data = (uint64_t)u->fd};
+    if (!map_rings(u, params) || !map_memory(u, params->sq_entries)) return -RN_K_ENOMEM;
+    struct rn_k_io_uring_buf_reg buffers = {
+        .ring_addr = (uintptr_t)u->lent_ring,
+        .ring_entries = u->lent_mask + 1,
+    };
+    int result = rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_PBUF_RING, &buffers, 1);
+    if (result < 0) return result;
+    u->enter_flags = RN_K_IORING_ENTER_GETEVENTS | RN_K_IORING_ENTER_EXT_ARG;
+    /* Both came with Linux 6.12, and only this one shows. */
+    if (params->features & RN_K_IORING_FEAT_MIN_TIMEOUT)
+        u->enter_flags |= RN_K_IORING_ENTER_ABS_TIMER;
+    /* Saves the kernel a look into the table of descriptors for each call. */
+    if (rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_RING_FDS, &ring, 1) == 1) {
+        u->enter_flags |= RN_K_IORING_ENTER_REGISTERED_RING;
+        u->enter_fd = (int)ring.offset;
+    }
+    u->wake.code = RN_OP_POLL;
+    u->wake.flags = RN_OP_MULTISHOT;
+    u->wake.fd = u->event;
+    u->wake.arg.events = RN_K_POLLIN;
+    enqueue(u, &u->wake);
+    return 0;
+}
+
+static int uring_init(struct rn_backend *backend, const struct rn_backend_options *options)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+    struct rn_k_io_uring_params params;
+    u->backend.pool = options->pool;
+    u->queue.tail = &u->queue.head;
+    u->starved.tail = &u->starved.head;
+    u->fd = open_ring(options->entries ? options->entries : ENTRIES, &params);
+    if (u->fd < 0) return u->fd;
+    u->enter_fd = u->fd;
+    u->event = rn_sys_eventfd2(0, RN_K_EFD_CLOEXEC | RN_K_EFD_NONBLOCK);
+    int result = u->event < 0 ? u->event : set_up(u, &params);
+    if (result < 0) release(u);
+    return result;
+}
+
+static void uring_fini(struct rn_backend *backend)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+#ifdef RN_DEBUG
+    rn_assert(u->in_flight == 0);
+#endif
+    release(u);
+}
+
+const struct rn_backend_vt rn_backend_uring = {
+    .name = "uring",
+    .size = sizeof(struct uring),
+    .probe = uring_probe,
+    .init = uring_init,
+    .now = uring_now,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .poll = uring_poll,
+    .wake = uring_wake,
+    .fini = uring_fini,
+};
