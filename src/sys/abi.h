@@ -469,10 +469,14 @@ struct rn_k_sockaddr_in {
     uint8_t sin_zero[8];
 };
 
+/* A libc's header may have made macros of the kernel's names for these. */
 struct rn_k_in6_addr {
     union {
+        uint8_t octets[16];
+        uint32_t words[4];
+#ifndef s6_addr
         uint8_t s6_addr[16];
-        uint32_t s6_addr32[4];
+#endif
     };
 };
 
@@ -629,7 +633,7 @@ struct rn_k_dirent64 {
 #define RN_K_SIG_IGN     ((void (*)(int))1)
 
 struct rn_k_sigaction {
-    void (*sa_handler)(int);
+    void (*handler)(int); /* not sa_handler, which libcs make a macro */
     unsigned long sa_flags;
     void (*sa_restorer)(void);
     uint64_t sa_mask;

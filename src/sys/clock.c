@@ -1,5 +1,5 @@
 /*
- * sys/clock.c: the clocks, over whatever reads them in this build (the vDSO, a system call, a libc).
+ * sys/clock.c: the clocks, over whatever reads them in this build (the vDSO, the kernel, a libc).
  */
 #include "sys/start.h"
 #include "sys/sys.h"

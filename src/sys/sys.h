@@ -10,7 +10,7 @@
 
 #include <runnel/base.h>
 #include "sys/abi.h"
-#include "sys/syscall.h"
+#include "sys/call.h"
 
 /* Descriptors and files. */
 
@@ -93,6 +93,12 @@ static inline int rn_sys_pipe2(int fds[2], int flags)
 static inline int rn_sys_unlinkat(int dir, const char *path, int flags)
 {
     return (int)rn_syscall3(RN_NR_UNLINKAT, dir, (long)path, flags);
+}
+
+/* Follows symbolic links. */
+static inline int rn_sys_fchmodat(int dir, const char *path, uint32_t mode)
+{
+    return (int)rn_syscall3(RN_NR_FCHMODAT, dir, (long)path, (long)mode);
 }
 
 static inline int rn_sys_fcntl(int fd, int command, long argument)

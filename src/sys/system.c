@@ -62,6 +62,6 @@ int rn_signals_wait(uint64_t mask, rn_ns timeout)
 
 void rn_signal_ignore(int signal)
 {
-    struct rn_k_sigaction action = {.sa_handler = RN_K_SIG_IGN};
+    struct rn_k_sigaction action = {.handler = RN_K_SIG_IGN};
     rn_assert(rn_sys_rt_sigaction(signal, &action, NULL) == 0);
 }

@@ -72,6 +72,7 @@
 #define RN_NR_EXIT_GROUP         94
 #define RN_NR_CLONE              220
 #define RN_NR_UNLINKAT           35
+#define RN_NR_FCHMODAT           53
 #define RN_NR_FCNTL              25
 #define RN_NR_FTRUNCATE          46
 #define RN_NR_DUP3               24

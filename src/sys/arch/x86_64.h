@@ -72,6 +72,7 @@
 #define RN_NR_EXIT_GROUP         231
 #define RN_NR_CLONE              56
 #define RN_NR_UNLINKAT           263
+#define RN_NR_FCHMODAT           268
 #define RN_NR_FCNTL              72
 #define RN_NR_FTRUNCATE          77
 #define RN_NR_DUP3               292

@@ -1,11 +1,11 @@
 /*
- * sys/syscall.h: rn_syscall0 to rn_syscall6: straight into the kernel, in both builds.
+ * sys/call.h: rn_syscall0 to rn_syscall6: straight into the kernel, in both builds.
  *
  * Built with -DRN_SYSCALL_HOOK they go through one function instead, so that a test can make any
  * call fail or be slow. It is weak: the test defines its own, which ends in rn_raw_syscall6.
  */
-#ifndef SYS_SYSCALL_H
-#define SYS_SYSCALL_H
+#ifndef SYS_CALL_H
+#define SYS_CALL_H
 
 #include "sys/abi.h"
 

@@ -1,0 +1,147 @@
+/*
+ * Finding the clock in the kernel's vDSO: in the real one, and in copies of it that lack one or
+ * both of the tables that tell how many symbols there are.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#define rn_clock_source tested_source
+#define rn_clock_setup tested_setup
+#include "../../src/sys/free_clock.c"
+
+static const uint8_t *vdso;
+static size_t vdso_size;
+
+static int find_vdso(void **state)
+{
+    (void)state;
+    vdso = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
+    if (!vdso) return 0;
+    const Elf64_Ehdr *header = (const void *)vdso;
+    const Elf64_Phdr *segment = (const void *)(vdso + header->e_phoff);
+    while (segment->p_type != PT_LOAD) segment++;
+    vdso_size = segment->p_filesz;
+    return 0;
+}
+
+static int reset(void **state)
+{
+    (void)state;
+    tested_source = kernel_clock;
+    return 0;
+}
+
+/* A copy that says nothing under these tags; to be freed. */
+static uint8_t *copy_without(Elf64_Sxword tag, Elf64_Sxword other_tag)
+{
+    uint8_t *copy = malloc(vdso_size);
+    assert_non_null(copy);
+    memcpy(copy, vdso, vdso_size);
+    const Elf64_Phdr *segment = (const void *)(copy + ((Elf64_Ehdr *)(void *)copy)->e_phoff);
+    while (segment->p_type != PT_DYNAMIC) segment++;
+    Elf64_Dyn *dynamic = (void *)(copy + segment->p_offset);
+    for (; dynamic->d_tag != DT_NULL; dynamic++)
+        if (dynamic->d_tag == tag || dynamic->d_tag == other_tag) dynamic->d_tag = DT_DEBUG;
+    return copy;
+}
+
+static uintptr_t found_offset(const uint8_t *base)
+{
+    tested_source = kernel_clock;
+    tested_setup((uintptr_t)base);
+    return tested_source == kernel_clock ? 0 : (uintptr_t)tested_source - (uintptr_t)base;
+}
+
+static void the_real_one(void **state)
+{
+    (void)state;
+    if (!vdso) skip();
+    tested_setup((uintptr_t)vdso);
+    assert_ptr_not_equal(tested_source, kernel_clock);
+    struct rn_k_timespec before, now, after;
+    assert_int_equal(kernel_clock(RN_K_CLOCK_MONOTONIC, &before), 0);
+    assert_int_equal(tested_source(RN_K_CLOCK_MONOTONIC, &now), 0);
+    assert_int_equal(kernel_clock(RN_K_CLOCK_MONOTONIC, &after), 0);
+    int64_t low = before.tv_sec * 1000000000 + before.tv_nsec;
+    int64_t read = now.tv_sec * 1000000000 + now.tv_nsec;
+    int64_t high = after.tv_sec * 1000000000 + after.tv_nsec;
+    assert_true(low <= read && read <= high);
+}
+
+static void either_table_is_enough(void **state)
+{
+    (void)state;
+    if (!vdso) skip();
+    uintptr_t expected = found_offset(vdso);
+    assert_true(expected > 0 && expected < vdso_size);
+    uint8_t *plain = copy_without(DT_GNU_HASH, 0), *gnu = copy_without(DT_HASH, 0);
+    uint8_t *none = copy_without(DT_GNU_HASH, DT_HASH);
+    uint8_t *nameless = copy_without(DT_STRTAB, 0), *symbolless = copy_without(DT_SYMTAB, 0);
+    /* Every kernel has one of them; where it has only one, taking that away leaves none. */
+    assert_true(found_offset(plain) == expected || found_offset(gnu) == expected);
+    assert_true(found_offset(plain) == expected || found_offset(plain) == 0);
+    assert_true(found_offset(gnu) == expected || found_offset(gnu) == 0);
+    assert_int_equal(found_offset(none), 0);
+    assert_int_equal(found_offset(nameless), 0);
+    assert_int_equal(found_offset(symbolless), 0);
+    free(plain);
+    free(gnu);
+    free(none);
+    free(nameless);
+    free(symbolless);
+}
+
+/* Two buckets, as linkers write it: 3 symbols before the first that it has, 4 in it. */
+static void symbols_counted_in_a_table(void **state)
+{
+    (void)state;
+    uint32_t table[] = {2, 3, 1, 6,    /* buckets, first symbol, words of the filter, its shift */
+                        0, 0,          /* the filter, one 64-bit word */
+                        3, 5,          /* where each bucket's chain begins */
+                        10, 13, 20, 23 /* hashes; an odd one ends a chain */};
+    assert_int_equal(gnu_hash_symbols(table), 7);
+    table[7] = 0; /* an empty bucket */
+    assert_int_equal(gnu_hash_symbols(table), 5);
+    table[6] = 0; /* nothing at all in the table */
+    assert_int_equal(gnu_hash_symbols(table), 3);
+}
+
+static void no_vdso_means_the_kernel(void **state)
+{
+    (void)state;
+    tested_setup(0);
+    assert_ptr_equal(tested_source, kernel_clock);
+    struct rn_k_timespec now;
+    assert_int_equal(tested_source(RN_K_CLOCK_REALTIME, &now), 0);
+    assert_int_equal(tested_source(12345, &now), -RN_K_EINVAL);
+}
+
+static void names_are_compared_whole(void **state)
+{
+    (void)state;
+    assert_true(same_text("", ""));
+    assert_true(same_text("clock", "clock"));
+    assert_false(same_text("clock", "clock_gettime"));
+    assert_false(same_text("clock_gettime", "clock"));
+    assert_false(same_text("", "c"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_real_one, reset),
+        cmocka_unit_test_setup(either_table_is_enough, reset),
+        cmocka_unit_test(symbols_counted_in_a_table),
+        cmocka_unit_test_setup(no_vdso_means_the_kernel, reset),
+        cmocka_unit_test(names_are_compared_whole),
+    };
+    return cmocka_run_group_tests(tests, find_vdso, NULL);
+}
