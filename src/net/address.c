@@ -1,0 +1,226 @@
+/*
+ * net/address.c: addresses as text and back: IPv4 as a strict dotted quad, IPv6 (RFC 4291, 2.2)
+ * written in the one form of RFC 5952, Unix paths and abstract names.
+ */
+#include <runnel/net.h>
+
+#include "base/bytes.h"
+#include "sys/sys.h"
+
+enum {
+    UNIX_HEAD = offsetof(struct rn_k_sockaddr_un, sun_path),
+    UNIX_PREFIX = 5, /* the length of unix_prefix */
+    GROUPS = 8,
+};
+
+static const char unix_prefix[] = "unix:";
+
+/* ---- Text to address -------------------------------------------------------------------- */
+
+/* A decimal number up to max, without leading zeros: inet_aton(3) would take those for octal. Each
+ * of these parsers returns where its part of the text ends, or NULL. */
+static const char *parse_number(const char *text, uint32_t max, uint32_t *value)
+{
+    const char *start = text;
+    uint64_t sum = 0;
+    while (rn_is_digit((uint8_t)*text) && sum <= max) sum = sum * 10 + (uint64_t)(*text++ - '0');
+    if (text == start || sum > max || (*start == '0' && text > start + 1)) return NULL;
+    *value = (uint32_t)sum;
+    return text;
+}
+
+static const char *parse_ip4(const char *text, uint8_t *to)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t value;
+        if (i && *text++ != '.') return NULL;
+        if (!(text = parse_number(text, 255, &value))) return NULL;
+        to[i] = (uint8_t)value;
+    }
+    return text;
+}
+
+static int hex_value(char c)
+{
+    if (rn_is_digit((uint8_t)c)) return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static const char *parse_ip6(const char *text, uint8_t *to)
+{
+    unsigned len = 0, gap = 0;
+    const char *after_gap = NULL;
+    if (*text == ':' && *++text != ':') return NULL;
+    for (;;) {
+        if (*text == ':') { /* the second one of "::" */
+            if (after_gap) return NULL;
+            after_gap = ++text;
+            gap = len;
+        }
+        const char *group = text;
+        unsigned value = 0;
+        int digit;
+        for (; text < group + 4 && (digit = hex_value(*text)) >= 0; text++)
+            value = value * 16 + (unsigned)digit;
+        if (text == group && group == after_gap) break;
+        if (text == group || len == 16) return NULL;
+        if (*text == '.') { /* RFC 4291, 2.2, form 3 */
+            if (len > 12 || !(text = parse_ip4(group, to + len))) return NULL;
+            len += 4;
+            break;
+        }
+        to[len++] = (uint8_t)(value >> 8);
+        to[len++] = (uint8_t)value;
+        if (*text != ':') break;
+        text++;
+    }
+    if (!after_gap) return len == 16 ? text : NULL;
+    if (len > 14) return NULL; /* "::" stands for at least one group */
+    memmove(to + 16 - (len - gap), to + gap, len - gap);
+    memset(to + gap, 0, 16 - len);
+    return text;
+}
+
+static bool starts_with_unix(const char *text)
+{
+    for (unsigned i = 0; i < UNIX_PREFIX; i++)
+        if (text[i] != unix_prefix[i]) return false;
+    return true;
+}
+
+static int parse_unix(struct rn_address *address, const char *path)
+{
+    size_t len = strlen(path);
+    if (len <= (*path == '@') || len >= sizeof((struct rn_k_sockaddr_un *)0)->sun_path)
+        return RN_E_MISUSE;
+    memcpy(address->bytes + UNIX_HEAD, path, len);
+    address->bytes[0] = RN_UNIX;
+    /* A path counts with its terminator, an abstract name begins with one: unix(7). */
+    address->len = UNIX_HEAD + (uint32_t)len + (*path != '@');
+    if (*path == '@') address->bytes[UNIX_HEAD] = 0;
+    return 0;
+}
+
+int rn_address_parse(struct rn_address *address, const char *text, uint16_t port)
+{
+    struct rn_k_sockaddr_in *in = (void *)address->bytes;
+    struct rn_k_sockaddr_in6 *in6 = (void *)address->bytes;
+    uint32_t number = port, scope = 0;
+    bool bracket = *text == '[';
+    memset(address, 0, sizeof *address);
+    if (starts_with_unix(text)) return parse_unix(address, text + UNIX_PREFIX);
+    const char *end = parse_ip4(text, (uint8_t *)&in->sin_addr);
+    in->sin_family = RN_IP4;
+    address->len = sizeof *in;
+    if (!end) {
+        in6->sin6_family = RN_IP6;
+        in6->sin6_flowinfo = 0; /* where the attempt as IPv4 wrote */
+        address->len = sizeof *in6;
+        end = parse_ip6(text + bracket, in6->sin6_addr.s6_addr);
+        if (end && *end == '%') end = parse_number(end + 1, UINT32_MAX, &scope);
+        in6->sin6_scope_id = scope;
+        if (!end || (bracket && *end++ != ']')) return RN_E_MISUSE;
+    }
+    if (*end == ':' && (bracket || in->sin_family == RN_IP4))
+        end = parse_number(end + 1, UINT16_MAX, &number);
+    in->sin_port = __builtin_bswap16((uint16_t)number);
+    return end && !*end ? 0 : RN_E_MISUSE;
+}
+
+/* ---- Address to text -------------------------------------------------------------------- */
+
+static char *put_hex(char *to, unsigned value)
+{
+    for (int shift = 12; shift >= 0; shift -= 4)
+        if (value >> shift || !shift) *to++ = "0123456789abcdef"[value >> shift & 15];
+    return to;
+}
+
+static char *format_ip4(char *to, const uint8_t *from)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (i) *to++ = '.';
+        to += rn_format_u64(to, from[i]);
+    }
+    return to;
+}
+
+/* RFC 5952: the first of the longest runs of two or more zero groups is left out (4.2), lower case
+ * without leading zeros (4.1, 4.3), and an IPv4-mapped address ends as IPv4 (5). */
+static char *format_ip6(char *to, const uint8_t *from)
+{
+    unsigned best = GROUPS, best_len = 1, run = 0;
+    for (unsigned i = 0; i < GROUPS; i++) {
+        run = from[2 * i] || from[2 * i + 1] ? 0 : run + 1;
+        if (run > best_len) {
+            best_len = run;
+            best = i + 1 - run;
+        }
+    }
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (i == best) {
+            *to++ = ':';
+            i += best_len - 1;
+            if (i == GROUPS - 1) *to++ = ':';
+            continue;
+        }
+        if (i) *to++ = ':';
+        unsigned value = (unsigned)from[2 * i] << 8 | from[2 * i + 1];
+        if (i == 6 && best == 0 && best_len == 5 && from[10] == 0xff && from[11] == 0xff)
+            return format_ip4(to, from + 12);
+        to = put_hex(to, value);
+    }
+    return to;
+}
+
+static char *format_unix(char *to, const struct rn_address *address)
+{
+    const uint8_t *path = address->bytes + UNIX_HEAD;
+    size_t len = address->len - UNIX_HEAD;
+    bool abstract = len && !*path;
+    memcpy(to, unix_prefix, UNIX_PREFIX);
+    to += UNIX_PREFIX;
+    /* A name may hold any byte, and is written as other tools do: '@' for each NUL. */
+    for (size_t i = 0; i < len && (abstract || path[i]); i++)
+        *to++ = path[i] ? (char)path[i] : '@';
+    return to;
+}
+
+size_t rn_address_format(const struct rn_address *address, char *to)
+{
+    const struct rn_k_sockaddr_in *in = (const void *)address->bytes;
+    const struct rn_k_sockaddr_in6 *in6 = (const void *)address->bytes;
+    enum rn_family family = rn_address_family(address);
+    char *at = to;
+    if (family == RN_UNIX) {
+        at = format_unix(at, address);
+    } else {
+        if (family == RN_IP4) {
+            at = format_ip4(at, (const uint8_t *)&in->sin_addr);
+        } else {
+            *at++ = '[';
+            at = format_ip6(at, in6->sin6_addr.s6_addr);
+            if (in6->sin6_scope_id) {
+                *at++ = '%';
+                at += rn_format_u64(at, in6->sin6_scope_id);
+            }
+            *at++ = ']';
+        }
+        *at++ = ':';
+        at += rn_format_u64(at, rn_address_port(address));
+    }
+    *at = 0;
+    return (size_t)(at - to);
+}
+
+enum rn_family rn_address_family(const struct rn_address *address)
+{
+    return (enum rn_family)((const struct rn_k_sockaddr *)(const void *)address->bytes)->sa_family;
+}
+
+uint16_t rn_address_port(const struct rn_address *address)
+{
+    const struct rn_k_sockaddr_in *in = (const void *)address->bytes; /* IPv6 has it there too */
+    return rn_address_family(address) == RN_UNIX ? 0 : __builtin_bswap16(in->sin_port);
+}
