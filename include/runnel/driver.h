@@ -17,11 +17,17 @@ extern "C" {
 
 struct rn_driver_sending;
 
+struct rn_traffic {
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+};
+
 struct rn_stream_driver {
     /* set by the caller */
     struct rn_machine *machine;
     void (*closed)(struct rn_stream_driver *driver); /* the descriptor is closed: the memory is the caller's again */
     rn_stream stream;
+    struct rn_traffic *traffic; /* counted here, shared by as many drivers as the caller likes */
     rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
     /* private */
     struct rn_op recv;
@@ -30,8 +36,6 @@ struct rn_stream_driver {
     struct rn_driver_sending *sending;
     struct rn_node node;
     struct rn_pool_wait wait;
-    uint64_t bytes_in;  /* figures, so far */
-    uint64_t bytes_out;
     uint16_t state;
 };
 

@@ -213,7 +213,7 @@ static void on_sent(struct rn_op *op)
     struct rn_driver_sending *sending = driver->sending;
     struct rn_out *out = &sending->out;
     sending->inflight = false;
-    if (op->result > 0) driver->bytes_out += (uint64_t)op->result;
+    if (op->result > 0) driver->traffic->bytes_out += (uint64_t)op->result;
     if (driver->state & CLOSING) {
         try_close(driver);
         return;
@@ -319,7 +319,7 @@ static void on_received(struct rn_op *op)
     struct rn_stream_driver *driver = rn_container_of(op, struct rn_stream_driver, recv);
     struct rn_pool *pool = rn_worker_pool(driver->stream.worker);
     struct rn_buf *buf = op->buf;
-    if (op->result > 0) driver->bytes_in += (uint64_t)op->result;
+    if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
     if (driver->state & (CLOSING | LINGERING)) {
         if (buf) rn_pool_put(pool, buf);
         if (rn_op_inflight(op)) return;
@@ -402,7 +402,8 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
 
 static void finish(struct rn_stream_driver *driver, rn_ns now)
 {
-    bool linger = !(driver->machine->flags & RN_MACHINE_DONE) && !(driver->state & EOF_SEEN);
+    bool clean = (driver->machine->flags & RN_MACHINE_DONE) && !driver->held;
+    bool linger = !clean && !(driver->state & EOF_SEEN);
     if (!linger) {
         teardown(driver);
         return;

@@ -1,0 +1,24 @@
+/*
+ * base/text.h: building text in a fixed buffer. What doesn't fit is cut, and `cut` says so.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdarg.h>
+
+#include "base/bytes.h"
+
+struct rn_text {
+    char *ptr;
+    size_t len;
+    size_t cap;
+    bool cut;
+};
+
+void rn_text_add(struct rn_text *text, const void *from, size_t len);
+
+/* %s const char *, %u uint64_t, %d int, %b const void * and size_t, %x uint64_t, %% itself. Not printf's: %u is always 64 bits. */
+void rn_text_format(struct rn_text *text, const char *format, ...);
+void rn_text_vformat(struct rn_text *text, const char *format, va_list arguments);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * http/conn.c: the HTTP connection as a machine on the stream driver: one request after the other, until it is
+ * upgraded to WebSocket or ends.
+ */
+#include "http/server.h"
+
+#include "sys/sys.h"
+
+static struct rn_http_conn *conn_of(const struct rn_machine *machine)
+{
+    return rn_container_of(machine, struct rn_http_conn, machine);
+}
+
+static const struct rn_http_options *options_of(const struct rn_http_conn *conn)
+{
+    return &conn->worker->server->options;
+}
+
+/* ---- The end of a request ------------------------------------------------------------------------------------ */
+
+/* After every call into a request: is it over, and what becomes of the connection? */
+static void settle(struct rn_http_conn *conn, rn_ns now)
+{
+    struct rn_request *request = conn->request;
+    if (!request) return;
+    if (request->broken) {
+        conn->machine.flags |= RN_MACHINE_ABORT;
+        return;
+    }
+    if (request->response != RN_RESPONSE_ENDED || request->stash.len || request->stash.sealed ||
+        request->task_alive)
+        return;
+    bool body_done = request->phase == RN_REQUEST_HEAD || rn_http1_body_done(&request->body);
+    if (!body_done && !request->close) return; /* its rest is read past */
+    if (request->close) {
+        bool peer_is_done = body_done && request->phase == RN_REQUEST_HANDLED;
+        conn->machine.flags |= peer_is_done ? RN_MACHINE_DONE : RN_MACHINE_CLOSE;
+        rn_http_debug(conn->worker, "[HTTP] fd=%d done, closing", rn_http_conn_fd(conn));
+    }
+    rn_request_free(request);
+    conn->deadline = conn->upgraded ? now + options_of(conn)->ping_interval
+                                    : now + options_of(conn)->idle_timeout;
+}
+
+/* ---- Input --------------------------------------------------------------------------------------------------- */
+
+static size_t head_input(struct rn_http_conn *conn, rn_ns now, const uint8_t *in, size_t len)
+{
+    struct rn_request *request = conn->request;
+    rn_ssize count = rn_http1_parse_head(&request->http1, in, len);
+    if (rn_likely(count > 0)) {
+        request->head = in;
+        request->head_len = (uint32_t)count;
+        conn->deadline = now + options_of(conn)->idle_timeout;
+        rn_request_dispatch(request);
+        return (size_t)count;
+    }
+    if (count == 0) {
+        if (!request->head_begun) conn->deadline = now + options_of(conn)->header_timeout;
+        request->head_begun = true;
+        return 0;
+    }
+    conn->worker->figures.errors++;
+    rn_request_fail(request, request->http1.status);
+    return len;
+}
+
+static void end_of_input(struct rn_http_conn *conn)
+{
+    struct rn_request *request = conn->request;
+    conn->eof = true;
+    if (conn->upgraded) {
+        conn->machine.flags |= RN_MACHINE_DONE;
+    } else if (!request || request->phase == RN_REQUEST_HEAD) {
+        conn->machine.flags |= RN_MACHINE_DONE;
+    } else if (!rn_http1_body_done(&request->body)) {
+        request->broken = true; /* the peer gave up in the middle of the body */
+    } else {
+        request->close = true; /* it only shut its side: the answer still goes out */
+    }
+}
+
+static size_t request_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, size_t len,
+                            struct rn_out *out)
+{
+    struct rn_request *request = conn->request;
+    size_t used = 0;
+    if (!request) {
+        /* Answers of handlers that don't stream fit into this; what doesn't fit now is asked for again. */
+        if (rn_out_room(out) < RN_HTTP_ANSWER_ROOM) return 0;
+        request = rn_slab_take(&conn->worker->requests);
+        rn_assert(request); /* there are as many as connections */
+        conn->request = request;
+        rn_request_begin(conn, request);
+    }
+    request->out = out;
+    if (request->phase == RN_REQUEST_HEAD) {
+        used = head_input(conn, now, in, len);
+    } else if (!rn_http1_body_done(&request->body)) {
+        used = rn_request_feed(request, in, len);
+        if (used) conn->deadline = now + options_of(conn)->idle_timeout;
+    }
+    request->out = request->buf ? &request->stash : NULL;
+    return used;
+}
+
+static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_t len,
+                       struct rn_out *out)
+{
+    struct rn_http_conn *conn = conn_of(machine);
+    size_t used = 0;
+    if (!len) end_of_input(conn);
+    else if (conn->upgraded) used = rn_websocket_input(conn, now, in, len, out);
+    else used = request_input(conn, now, in, len, out);
+    settle(conn, now);
+    return used;
+}
+
+/* ---- Output, time, the end ----------------------------------------------------------------------------------- */
+
+static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out)
+{
+    struct rn_http_conn *conn = conn_of(machine);
+    struct rn_request *request = conn->request;
+    if (conn->upgraded && !request) return rn_websocket_pop(conn, out);
+    if (!request || request->phase == RN_REQUEST_HEAD) return false;
+    uint32_t before = out->len;
+    request->out = out;
+    rn_request_pop(request, out);
+    request->out = &request->stash;
+    settle(conn, now);
+    return out->len != before || out->sealed;
+}
+
+static void on_tick(struct rn_machine *machine, rn_ns now, struct rn_out *out)
+{
+    struct rn_http_conn *conn = conn_of(machine);
+    struct rn_request *request = conn->request;
+    conn->worker->figures.timeouts += !conn->upgraded;
+    if (conn->upgraded) {
+        rn_websocket_tick(conn, now, out);
+    } else if (!request) {
+        machine->flags |= RN_MACHINE_DONE;
+    } else {
+        request->out = out;
+        rn_request_fail(request, 408);
+    }
+    settle(conn, now);
+}
+
+/* A handler that works on a complete request has all the time it wants; a peer that owes us bytes hasn't. */
+static rn_ns deadline(const struct rn_machine *machine)
+{
+    const struct rn_http_conn *conn = conn_of(machine);
+    const struct rn_request *request = conn->request;
+    if (request && request->phase != RN_REQUEST_HEAD && rn_http1_body_done(&request->body))
+        return RN_NEVER;
+    return conn->deadline;
+}
+
+static void on_shutdown(struct rn_machine *machine, rn_ns now, struct rn_out *out)
+{
+    struct rn_http_conn *conn = conn_of(machine);
+    if (conn->upgraded) rn_websocket_shutdown(conn, now, out);
+    else if (!conn->request) machine->flags |= RN_MACHINE_DONE;
+    else conn->request->close = true;
+}
+
+static const struct rn_machine_vt machine_vt = {
+    .name = "http",
+    .on_input = on_input,
+    .on_tick = on_tick,
+    .pop_output = pop_output,
+    .deadline = deadline,
+    .on_shutdown = on_shutdown,
+};
+
+static void on_closed(struct rn_stream_driver *driver)
+{
+    struct rn_http_conn *conn = rn_container_of(driver, struct rn_http_conn, driver);
+    if (conn->upgraded) rn_websocket_lost(conn);
+    if (conn->request) rn_request_lost(conn->request);
+    if (!conn->request || !conn->request->task_alive) rn_http_conn_ended(conn);
+}
+
+void rn_http_conn_start(struct rn_http_worker *worker, int fd)
+{
+    struct rn_http_conn *conn = rn_slab_take(&worker->conns);
+    enum { FROM = sizeof(struct rn_slab_item) };
+    memset((char *)conn + FROM, 0, sizeof *conn - FROM);
+    conn->worker = worker;
+    conn->machine.vt = &machine_vt;
+    conn->deadline = rn_worker_now(worker->worker) + worker->server->options.idle_timeout;
+    conn->driver.machine = &conn->machine;
+    conn->driver.closed = on_closed;
+    conn->driver.stream = (rn_stream){worker->worker, fd};
+    conn->driver.traffic = &worker->traffic;
+    conn->driver.write_timeout = worker->server->options.write_timeout;
+    worker->figures.accepted++;
+    worker->figures.connections++;
+    rn_http_debug(worker, "[ACCEPT] fd=%d", fd);
+    rn_stream_driver_start(&conn->driver);
+}

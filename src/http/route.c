@@ -1,0 +1,86 @@
+/*
+ * http/route.c: which handler a request goes to.
+ */
+#include "http/server.h"
+
+/* Matches a path against a pattern; parameters are noted as spans of the head. */
+static bool match(struct rn_request *request, const char *pattern)
+{
+    const struct rn_http1_span path = request->http1.path;
+    const uint8_t *head = request->head;
+    unsigned at = path.at, end = path.at + path.len, count = 0;
+    for (; *pattern; pattern++) {
+        unsigned from = at;
+        bool rest = *pattern == '*';
+        if (!rest && *pattern != ':') {
+            if (at == end || head[at] != (uint8_t)*pattern) return false;
+            at++;
+            continue;
+        }
+        while (at < end && (rest || head[at] != '/')) at++;
+        if (count == RN_HTTP_PARAMETERS_MAX || (at == from && !rest)) return false;
+        request->parameters[count++] =
+            (struct rn_http1_span){(uint16_t)from, (uint16_t)(at - from)};
+        while (pattern[1] && pattern[1] != '/') pattern++;
+    }
+    return at == end;
+}
+
+static bool method_in(const char *methods, rn_bytes method)
+{
+    for (const char *name = methods; *name;) {
+        size_t len = 0;
+        while (name[len] && name[len] != ' ') len++;
+        if (rn_bytes_equal(method, rn_bytes_of(name, len))) return true;
+        name += len + (name[len] == ' ');
+    }
+    return false;
+}
+
+static bool method_fits(const struct rn_http_route *route, const struct rn_request *request)
+{
+    if (!route->methods) return true;
+    if (method_in(route->methods, rn_request_method(request))) return true;
+    return request->http1.method == RN_HTTP1_HEAD && method_in(route->methods, RN_BYTES("GET"));
+}
+
+static void add_allowed(struct rn_text *allow, const char *methods)
+{
+    for (; *methods; methods++)
+        rn_text_format(allow, *methods == ' ' ? ", " : "%b", methods, (size_t)1);
+}
+
+const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
+                                          struct rn_request *request, unsigned *status,
+                                          struct rn_text *allow)
+{
+    uint8_t method = request->http1.method;
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct rn_http_route *route = &options->routes[i];
+        if (!match(request, route->path)) continue;
+        if (method_fits(route, request)) return route;
+        if (allow->len) rn_text_add(allow, ", ", 2);
+        add_allowed(allow, route->methods);
+        if (method_in(route->methods, RN_BYTES("GET"))) rn_text_format(allow, ", HEAD");
+    }
+    *status = allow->len ? 405 : 404;
+    if (method == RN_HTTP1_OTHER || method == RN_HTTP1_CONNECT || method == RN_HTTP1_TRACE) *status = 501;
+    return NULL;
+}
+
+/* The parameter's place is its place in the pattern. */
+rn_bytes rn_request_parameter(const struct rn_request *request, const char *name)
+{
+    size_t len = strlen(name);
+    unsigned index = 0;
+    for (const char *at = request->route->path; *at; at++) {
+        if (*at != ':' && *at != '*') continue;
+        const char *from = at + (*at == ':');
+        size_t count = 0;
+        while (from[count] && from[count] != '/') count++;
+        if (count == len && memcmp(from, name, len) == 0)
+            return rn_http1_slice(request->head, request->parameters[index]);
+        index++;
+    }
+    return rn_bytes_of(NULL, 0);
+}

@@ -1,0 +1,379 @@
+/*
+ * http/server.c: a server over its workers: listening, taking connections in and sharing them out, limits, draining.
+ */
+#include "http/server.h"
+
+#include "sys/sys.h"
+
+enum { HANDOFFS = 1024, CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64 };
+
+/* ---- Connections --------------------------------------------------------------------------------------------- */
+
+static void refuse(struct rn_http_worker *worker, int fd)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                                 "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    worker->figures.refused++;
+    rn_sys_send(fd, answer, sizeof answer - 1, RN_K_MSG_NOSIGNAL | RN_K_MSG_DONTWAIT);
+    rn_sys_close(fd);
+}
+
+static void serve(struct rn_http_worker *worker, int fd)
+{
+    if (worker->draining || worker->conns.used == worker->conns.count) refuse(worker, fd);
+    else rn_http_conn_start(worker, fd);
+}
+
+static void on_handoff(struct rn_worker *target, struct rn_node *node)
+{
+    struct rn_http_handoff *handoff = rn_container_of(node, struct rn_http_handoff, node);
+    struct rn_http_server *server = handoff->server;
+    int fd = handoff->fd;
+    bool back = rn_shared_stack_push(&server->handoffs, handoff);
+    rn_assert(back); /* the stack has room for all of them */
+    serve(&server->workers[rn_worker_index(target)], fd);
+}
+
+static struct rn_http_worker *least_loaded(struct rn_http_server *server)
+{
+    struct rn_http_worker *best = &server->workers[0];
+    for (unsigned i = 1; i < server->options.workers; i++) {
+        struct rn_http_worker *other = &server->workers[i];
+        if (__atomic_load_n(&other->load, __ATOMIC_RELAXED) <
+            __atomic_load_n(&best->load, __ATOMIC_RELAXED))
+            best = other;
+    }
+    return best;
+}
+
+static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *target, int fd)
+{
+    struct rn_http_handoff *handoff =
+        target == worker ? NULL : rn_shared_stack_pop(&worker->server->handoffs);
+    if (!handoff) { /* its own, or a thousand are under way */
+        __atomic_fetch_add(&worker->load, 1, __ATOMIC_RELAXED);
+        serve(worker, fd);
+        return;
+    }
+    __atomic_fetch_add(&target->load, 1, __ATOMIC_RELAXED);
+    *handoff = (struct rn_http_handoff){{NULL, on_handoff}, worker->server, fd};
+    rn_worker_post(target->worker, &handoff->node);
+}
+
+/* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and wake: raise the flag,
+ * then look again, so that a connection that ends just now is not missed. */
+static void pause_at_limit(struct rn_http_worker *worker)
+{
+    struct rn_http_server *server = worker->server;
+    if (__atomic_load_n(&server->connections, __ATOMIC_SEQ_CST) < server->options.connections_max)
+        return;
+    if (__atomic_exchange_n(&worker->paused, 1, __ATOMIC_SEQ_CST)) return;
+    __atomic_fetch_add(&server->paused, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&server->connections, __ATOMIC_SEQ_CST) < server->options.connections_max &&
+        __atomic_exchange_n(&worker->paused, 0, __ATOMIC_SEQ_CST)) {
+        __atomic_fetch_sub(&server->paused, 1, __ATOMIC_SEQ_CST);
+        return;
+    }
+    for (unsigned i = 0; i < server->listener_count; i++)
+        rn_listener_pause(&worker->listeners[i].listener);
+}
+
+static void on_resume(struct rn_worker *running, struct rn_node *node)
+{
+    struct rn_http_worker *worker = rn_container_of(node, struct rn_http_worker, resume);
+    for (unsigned i = 0; i < worker->server->listener_count; i++)
+        rn_listener_resume(&worker->listeners[i].listener);
+}
+
+static void resume_paused(struct rn_http_server *server)
+{
+    for (unsigned i = 0; i < server->options.workers; i++) {
+        struct rn_http_worker *worker = &server->workers[i];
+        if (!__atomic_exchange_n(&worker->paused, 0, __ATOMIC_SEQ_CST)) continue;
+        __atomic_fetch_sub(&server->paused, 1, __ATOMIC_SEQ_CST);
+        rn_worker_post(worker->worker, &worker->resume);
+    }
+}
+
+static void on_accepted(struct rn_listener *listener, int fd)
+{
+    struct rn_http_worker *worker =
+        rn_container_of(listener, struct rn_http_listener, listener)->worker;
+    struct rn_http_server *server = worker->server;
+    uint32_t open = __atomic_fetch_add(&server->connections, 1, __ATOMIC_SEQ_CST);
+    if (open >= server->options.connections_max) {
+        __atomic_fetch_sub(&server->connections, 1, __ATOMIC_SEQ_CST);
+        refuse(worker, fd);
+        return;
+    }
+    int nodelay = rn_socket_set(fd, RN_SOCKET_NODELAY, 1);
+    (void)nodelay; /* a Unix socket has none */
+    hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker, fd);
+    if (open + 1 == server->options.connections_max) pause_at_limit(worker);
+}
+
+static void check_ended(struct rn_http_worker *worker)
+{
+    struct rn_http_server *server = worker->server;
+    if (!worker->draining || worker->listening || worker->conns.used) return;
+    rn_timer_stop(worker->worker, &worker->drain);
+    __atomic_fetch_add(&server->ended, 1, __ATOMIC_RELEASE);
+    rn_sys_futex_wake(&server->ended, 1);
+}
+
+void rn_http_conn_ended(struct rn_http_conn *conn)
+{
+    struct rn_http_worker *worker = conn->worker;
+    struct rn_http_server *server = worker->server;
+    if (conn->request) rn_request_free(conn->request);
+    rn_slab_put(&worker->conns, conn);
+    worker->figures.connections--;
+    __atomic_fetch_sub(&worker->load, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&server->connections, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&server->paused, __ATOMIC_SEQ_CST)) resume_paused(server);
+    check_ended(worker);
+}
+
+/* ---- A worker's life ----------------------------------------------------------------------------------------- */
+
+static void on_listener_stopped(struct rn_listener *listener)
+{
+    struct rn_http_worker *worker =
+        rn_container_of(listener, struct rn_http_listener, listener)->worker;
+    worker->listening--;
+    check_ended(worker);
+}
+
+static void on_drain_timeout(struct rn_timer *timer, rn_ns now)
+{
+    struct rn_http_worker *worker = rn_container_of(timer, struct rn_http_worker, drain);
+    struct rn_http_conn *conn;
+    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));)
+        rn_stream_driver_abort(&conn->driver);
+}
+
+static void on_stop(struct rn_worker *running, struct rn_node *node)
+{
+    struct rn_http_worker *worker = rn_container_of(node, struct rn_http_worker, stop);
+    struct rn_http_conn *conn;
+    worker->draining = true;
+    for (unsigned i = 0; i < RN_HTTP_LISTENERS_MAX; i++)
+        if (worker->listeners[i].worker) rn_listener_stop(&worker->listeners[i].listener);
+    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));)
+        rn_stream_driver_shutdown(&conn->driver);
+    rn_timer_start(running, &worker->drain,
+                   rn_worker_now(running) + worker->server->options.drain_timeout);
+    check_ended(worker);
+}
+
+static int start_worker(struct rn_worker *running, void *context)
+{
+    struct rn_http_server *server = context;
+    unsigned index = rn_worker_index(running);
+    struct rn_http_worker *worker = &server->workers[index];
+    uint32_t count = server->options.connections_max;
+    worker->worker = running;
+    worker->drain.expire = on_drain_timeout;
+    worker->stop.run = on_stop;
+    worker->resume.run = on_resume;
+    rn_worker_set_local(running, worker);
+    int result = rn_slab_init(&worker->conns, count, sizeof(struct rn_http_conn));
+    if (result == 0) result = rn_slab_init(&worker->requests, count, sizeof(struct rn_request));
+    for (unsigned i = 0; i < server->listener_count && result == 0; i++) {
+        struct rn_http_listener *listener = &worker->listeners[i];
+        if (server->fds[index][i] < 0) continue;
+        listener->worker = worker;
+        listener->listener.worker = running;
+        listener->listener.fd = server->fds[index][i];
+        listener->listener.accepted = on_accepted;
+        listener->listener.stopped = on_listener_stopped;
+        server->fds[index][i] = -1;
+        worker->listening++;
+        rn_listener_start(&listener->listener);
+    }
+    return result;
+}
+
+static void end_worker(struct rn_worker *running, void *context)
+{
+    struct rn_http_worker *worker = rn_worker_local(running);
+    rn_slab_fini(&worker->conns);
+    rn_slab_fini(&worker->requests);
+}
+
+static void flush_logs(struct rn_worker *running, void *context)
+{
+    struct rn_http_worker *worker = rn_worker_local(running);
+    if (rn_unlikely(worker->log.len)) rn_log_flush(&worker->log);
+    if (rn_unlikely(worker->access.len)) rn_log_flush(&worker->access);
+}
+
+/* ---- The server ---------------------------------------------------------------------------------------------- */
+
+static uint32_t raise_descriptor_limit(void)
+{
+    struct rn_k_rlimit limit = {1024, 1024};
+    rn_sys_prlimit64(0, RN_K_RLIMIT_NOFILE, NULL, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    rn_sys_prlimit64(0, RN_K_RLIMIT_NOFILE, &limit, NULL);
+    return limit.rlim_cur > CONNECTIONS_MAX * 2 ? CONNECTIONS_MAX * 2 : (uint32_t)limit.rlim_cur;
+}
+
+static void set_default(rn_ns *value, rn_ns standard)
+{
+    if (!*value) *value = standard;
+}
+
+static int check_options(struct rn_http_options *options)
+{
+    uint32_t descriptors = raise_descriptor_limit();
+    if (!options->workers) options->workers = rn_cpu_count();
+    if (options->workers > RN_WORKERS_MAX || !options->backend) return RN_E_MISUSE;
+    uint32_t spare = DESCRIPTORS_SPARE + 8 * options->workers;
+    uint32_t most = descriptors > 2 * spare ? descriptors - spare : descriptors / 2;
+    if (most > CONNECTIONS_MAX) most = CONNECTIONS_MAX;
+    if (!options->connections_max || options->connections_max > most) options->connections_max = most;
+    set_default(&options->header_timeout, 10 * RN_SECOND);
+    set_default(&options->idle_timeout, 60 * RN_SECOND);
+    set_default(&options->write_timeout, 60 * RN_SECOND);
+    set_default(&options->drain_timeout, 3 * RN_SECOND);
+    set_default(&options->ping_interval, 30 * RN_SECOND);
+    return 0;
+}
+
+static int make_handoffs(struct rn_http_server *server)
+{
+    struct rn_http_handoff *nodes = rn_map(HANDOFFS * sizeof *nodes);
+    if (!nodes) return -RN_K_ENOMEM;
+    server->handoff_nodes = nodes;
+    int result = rn_shared_stack_init(&server->handoffs, HANDOFFS);
+    for (unsigned i = 0; i < HANDOFFS && result == 0; i++)
+        if (!rn_shared_stack_push(&server->handoffs, &nodes[i])) result = -RN_K_ENOMEM;
+    return result;
+}
+
+int rn_http_server_new(struct rn_http_server **made, const struct rn_http_options *options)
+{
+    static const int nowhere = -1;
+    struct rn_http_options checked = *options;
+    int result = check_options(&checked);
+    if (result < 0) return result;
+    size_t size =
+        sizeof(struct rn_http_server) + checked.workers * sizeof(struct rn_http_worker);
+    struct rn_http_server *server = rn_map(size);
+    if (!server) return -RN_K_ENOMEM;
+    server->options = checked;
+    server->mapped = size;
+    memset(server->fds, -1, sizeof server->fds);
+    for (unsigned i = 0; i < checked.workers; i++) {
+        struct rn_http_worker *worker = &server->workers[i];
+        worker->server = server;
+        worker->log_level = (uint8_t)(checked.log_fd ? checked.log_level : RN_LOG_ERROR);
+        worker->log.fd = checked.log_fd ? checked.log_fd : &nowhere;
+        worker->access.fd = checked.access_fd;
+    }
+    *made = server;
+    return 0;
+}
+
+/* Every worker's own descriptor for the address of the first one. */
+static int listen_for_others(struct rn_http_server *server, unsigned slot,
+                             const struct rn_address *address,
+                             const struct rn_listen_options *options)
+{
+    for (unsigned i = 1; i < server->options.workers; i++) {
+        int fd = rn_address_family(address) == RN_UNIX
+                     ? rn_sys_fcntl(server->fds[0][slot], RN_K_F_DUPFD_CLOEXEC, 0)
+                     : rn_listen(address, options);
+        if (fd < 0) return fd;
+        server->fds[i][slot] = fd;
+    }
+    return 0;
+}
+
+int rn_http_server_listen(struct rn_http_server *server, struct rn_address *address)
+{
+    unsigned slot = server->listener_count;
+    bool each = server->options.accept == RN_ACCEPT_REUSEPORT && server->options.workers > 1;
+    struct rn_listen_options options = {.v6only = true};
+    if (slot == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
+    /* Without SO_REUSEPORT first: it would let a second server share the port of the first unnoticed. */
+    int fd = rn_listen(address, &options);
+    if (fd < 0) return fd;
+    if (rn_address_family(address) != RN_UNIX) {
+        int result = rn_local_address(fd, address);
+        if (result == 0 && each) {
+            rn_sys_close(fd);
+            options.reuse_port = true;
+            fd = rn_listen(address, &options);
+            result = fd < 0 ? fd : 0;
+        }
+        if (result < 0) return result;
+    }
+    server->fds[0][slot] = fd;
+    server->listener_count++;
+    return each ? listen_for_others(server, slot, address, &options) : 0;
+}
+
+static void free_server(struct rn_http_server *server)
+{
+    for (unsigned i = 0; i < server->options.workers; i++)
+        for (unsigned slot = 0; slot < server->listener_count; slot++)
+            if (server->fds[i][slot] >= 0) rn_sys_close(server->fds[i][slot]);
+    rn_shared_stack_fini(&server->handoffs);
+    if (server->handoff_nodes)
+        rn_unmap(server->handoff_nodes, HANDOFFS * sizeof *server->handoff_nodes);
+    rn_unmap(server, server->mapped);
+}
+
+int rn_http_server_start(struct rn_http_server *server)
+{
+    const struct rn_http_options *options = &server->options;
+    uint32_t buffers = 2 * options->connections_max + 512;
+    struct rn_runtime_options runtime = {
+        .workers = options->workers,
+        .backend = options->backend,
+        .buffers = buffers < BUFFERS_MAX ? buffers : BUFFERS_MAX,
+        .tasks = options->connections_max + 64,
+        .on_start = start_worker,
+        .on_stop = end_worker,
+        .on_idle = flush_logs,
+        .context = server,
+    };
+    int result = make_handoffs(server);
+    if (result == 0) result = rn_runtime_start(&server->runtime, &runtime);
+    if (result < 0) free_server(server);
+    return result;
+}
+
+void rn_http_server_stop(struct rn_http_server *server)
+{
+    unsigned workers = server->options.workers;
+    rn_ns now = rn_clock_monotonic();
+    rn_ns end = now + server->options.drain_timeout + 2 * RN_SECOND;
+    for (unsigned i = 0; i < workers; i++)
+        rn_worker_post(server->workers[i].worker, &server->workers[i].stop);
+    uint32_t ended;
+    while ((ended = __atomic_load_n(&server->ended, __ATOMIC_ACQUIRE)) < workers && now < end) {
+        struct rn_k_timespec left = {.tv_nsec = 100 * RN_MILLISECOND};
+        rn_sys_futex_wait(&server->ended, ended, &left);
+        now = rn_clock_monotonic();
+    }
+    rn_runtime_stop(server->runtime);
+    rn_runtime_join(server->runtime);
+    free_server(server);
+}
+
+struct rn_runtime *rn_http_server_runtime(struct rn_http_server *server) { return server->runtime; }
+
+void rn_http_server_figures(const struct rn_http_server *server, unsigned index,
+                            struct rn_http_figures *figures)
+{
+    const struct rn_http_worker *worker = &server->workers[index];
+    const uint64_t *from = (const uint64_t *)&worker->figures;
+    uint64_t *to = (uint64_t *)figures;
+    for (size_t i = 0; i < sizeof *figures / sizeof *to; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    figures->bytes_in = __atomic_load_n(&worker->traffic.bytes_in, __ATOMIC_RELAXED);
+    figures->bytes_out = __atomic_load_n(&worker->traffic.bytes_out, __ATOMIC_RELAXED);
+}

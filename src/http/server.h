@@ -1,0 +1,181 @@
+/*
+ * http/server.h: the HTTP server from the inside: what its parts know of each other.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <runnel/driver.h>
+#include <runnel/http.h>
+#include <runnel/http1.h>
+
+#include "base/text.h"
+#include "core/shared_stack.h"
+#include "core/slab.h"
+
+enum {
+    RN_HTTP_PARAMETERS_MAX = 8, /* in one route */
+    RN_HTTP_LISTENERS_MAX = 16, /* addresses of one server */
+    RN_HTTP_ANSWER_ROOM = 4096, /* free output space before a request is begun */
+    RN_HTTP_DISCARD_MAX = 256 * 1024, /* bytes of an unread body that are read past to keep the connection */
+};
+
+struct rn_http_worker;
+
+struct rn_websocket {
+    struct rn_ws ws;
+    const struct rn_http_route *route;
+    void *user;
+    struct rn_out *out; /* during a callback */
+    uint16_t close_code;
+    bool close_sent;
+    bool closed_told;
+    bool kicked;
+    bool pinged;
+};
+
+/* One connection: a driver and the machine it drives. */
+struct rn_http_conn {
+    struct rn_slab_item item;
+    struct rn_stream_driver driver;
+    struct rn_machine machine;
+    struct rn_http_worker *worker;
+    struct rn_request *request; /* NULL between requests */
+    rn_ns deadline;
+    bool eof;
+    bool upgraded; /* `socket` is alive */
+    struct rn_websocket socket;
+};
+
+enum rn_request_phase {
+    RN_REQUEST_HEAD,    /* its head is coming */
+    RN_REQUEST_COLLECT, /* its body is gathered before the handler is called */
+    RN_REQUEST_HANDLED, /* the handler was called */
+};
+
+enum rn_response_phase { RN_RESPONSE_NONE, RN_RESPONSE_FIELDS, RN_RESPONSE_CONTENT, RN_RESPONSE_ENDED };
+
+struct rn_request {
+    struct rn_slab_item item;
+    struct rn_http_conn *conn;
+    const struct rn_http_route *route;
+    const uint8_t *head;   /* in the driver's buffer, or in `buf` once it is kept */
+    struct rn_out *out;    /* the driver's during its calls, otherwise `stash` */
+    struct rn_buf *buf;    /* keeps head and body of a request that isn't answered at once */
+    const struct rn_request_callbacks *callbacks;
+    uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
+    uint64_t content;      /* content of the response so far: for the log */
+    uint64_t discarded;
+    struct rn_out stash;
+    struct rn_http1_body body;
+    uint32_t head_len;
+    uint32_t body_len;     /* collected, in buf behind the head */
+    uint16_t status;
+    uint8_t phase;         /* enum rn_request_phase */
+    uint8_t response;      /* enum rn_response_phase */
+    bool close;            /* the connection ends with this response */
+    bool chunked;
+    bool no_content;       /* HEAD, 204, 304: no content goes out */
+    bool broken;           /* the response can't be completed: reset */
+    bool continue_due;     /* the client waits for 100 (Continue) */
+    bool state_clean;
+    bool body_ended;       /* and the handler knows */
+    bool task_alive;
+    bool lost;             /* the connection is gone */
+    bool head_begun;       /* a part of the head has come */
+    rn_waker waker;
+    struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX];
+    uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
+    struct rn_http1_request http1;
+};
+
+struct rn_http_listener {
+    struct rn_listener listener;
+    struct rn_http_worker *worker;
+};
+
+/* A connection on its way from the worker that accepted it to the one that serves it. */
+struct rn_http_handoff {
+    struct rn_node node;
+    struct rn_http_server *server;
+    int fd;
+};
+
+struct rn_http_worker {
+    struct rn_http_server *server;
+    struct rn_worker *worker; /* NULL until it runs */
+    struct rn_slab conns;
+    struct rn_slab requests;
+    struct rn_http_figures figures;
+    struct rn_traffic traffic;
+    rn_ns date_until;  /* `prefix` is right until then */
+    uint8_t log_level; /* enum rn_log_level */
+    bool draining;
+    char prefix[56];   /* "HTTP/1.1 200 OK\r\nDate: …\r\n" */
+    unsigned listening;
+    struct rn_timer drain;
+    struct rn_node stop;
+    struct rn_node resume;
+    uint32_t paused;   /* atomic: at the limit; new connections wait in the backlog */
+    uint32_t load;     /* atomic: connections, and those on their way here */
+    struct rn_log log;
+    struct rn_log access;
+    struct rn_http_listener listeners[RN_HTTP_LISTENERS_MAX];
+} __attribute__((aligned(64)));
+
+struct rn_http_server {
+    struct rn_http_options options;
+    struct rn_runtime *runtime;
+    uint32_t connections; /* atomic: of all workers */
+    uint32_t paused;      /* atomic: workers that are paused */
+    uint32_t ended;       /* atomic, a futex: workers that have drained */
+    unsigned listener_count;
+    size_t mapped;
+    struct rn_shared_stack handoffs; /* those that aren't under way */
+    struct rn_http_handoff *handoff_nodes;
+    int fds[RN_WORKERS_MAX][RN_HTTP_LISTENERS_MAX];
+    struct rn_http_worker workers[];
+};
+
+#define rn_http_debug(worker, ...)                                                                 \
+    do {                                                                                           \
+        if (rn_unlikely((worker)->log_level >= RN_LOG_DEBUG))                                      \
+            rn_log_line(&(worker)->log, __VA_ARGS__);                                              \
+    } while (0)
+
+static inline int rn_http_conn_fd(const struct rn_http_conn *conn) { return conn->driver.stream.fd; }
+
+/* http/conn.c */
+void rn_http_conn_start(struct rn_http_worker *worker, int fd);
+
+/* http/server.c */
+void rn_http_conn_ended(struct rn_http_conn *conn);
+
+/* http/request.c */
+void rn_request_begin(struct rn_http_conn *conn, struct rn_request *request);
+void rn_request_dispatch(struct rn_request *request);
+size_t rn_request_feed(struct rn_request *request, const uint8_t *in, size_t len);
+void rn_request_pop(struct rn_request *request, struct rn_out *out);
+void rn_request_fail(struct rn_request *request, unsigned status);
+void rn_request_lost(struct rn_request *request);
+void rn_request_free(struct rn_request *request);
+
+/* http/route.c: the route for a request, and its parameters. NULL with the status: 404, 405 (then `allow` gets the value
+ * for the Allow field), 501. */
+const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
+                                          struct rn_request *request, unsigned *status,
+                                          struct rn_text *allow);
+
+/* http/response.c */
+void rn_response_error(struct rn_request *request, unsigned status);
+void rn_http_log_access(struct rn_request *request);
+
+/* http/websocket.c */
+void rn_websocket_upgrade(struct rn_request *request);
+size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, size_t len,
+                          struct rn_out *out);
+bool rn_websocket_pop(struct rn_http_conn *conn, struct rn_out *out);
+void rn_websocket_tick(struct rn_http_conn *conn, rn_ns now, struct rn_out *out);
+void rn_websocket_shutdown(struct rn_http_conn *conn, rn_ns now, struct rn_out *out);
+void rn_websocket_lost(struct rn_http_conn *conn);
+
+#endif
