@@ -1,0 +1,154 @@
+"""Starts, watches and ends one httpd."""
+import os
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = shlex.split(os.environ.get("RUNNEL_HTTPD", "build/httpd"))
+EMULATED = "qemu" in PROGRAM[0]
+PATIENCE = 4 if EMULATED else 1
+VERSION = (ROOT / "include/runnel/base.h").read_text().split('RN_VERSION "')[1].split('"')[0]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds=10, pause=0.01):
+    """Waits for condition() to be true and returns what it gave; asserts that it comes true."""
+    deadline = time.monotonic() + seconds * PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds * PATIENCE} s: {condition}"
+        time.sleep(pause)
+
+
+def listeners(port):
+    """How many TCP sockets listen on a port: the kernel's table has the listening ones first."""
+    count = 0
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(name, encoding="ascii") as table:
+            next(table)
+            for line in table:
+                fields = line.split()
+                if fields[3] != "0A":
+                    break
+                count += int(fields[1].rsplit(":", 1)[1], 16) == port
+    return count
+
+
+def listening_path(path):
+    with open("/proc/net/unix", encoding="utf-8") as table:
+        return any(line.rstrip("\n").endswith(" " + path) and line.split()[3] == "00010000"
+                   for line in table)
+
+
+def become_nobody():
+    """For a child before exec: gives up root's rights."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def prepare(nofile, steps):
+    """What the child does before exec."""
+    def run():
+        if nofile:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+        for step in steps:
+            step()
+    return run
+
+
+class Server:
+    """One running httpd. `port` is its TCP port, `path` a Unix socket it was told to bind."""
+
+    def __init__(self, arguments, scratch, port=None, path=None, nofile=None, steps=(),
+                 program=None, stdout=None, stderr=None, wait=True):
+        self.arguments = [str(argument) for argument in arguments]
+        self.port = port
+        self.path = path
+        self.ended = None
+        number = len(list(scratch.glob("httpd*.out")))
+        self.stdout_path = scratch / f"httpd{number}.out"
+        self.stderr_path = scratch / f"httpd{number}.err"
+        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+            self.process = subprocess.Popen(
+                [*(program or PROGRAM), *self.arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
+                stdout=stdout or out, stderr=stderr or err, preexec_fn=prepare(nofile, steps))
+        self.pid = self.process.pid
+        if wait:
+            self.wait_listening()
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    def wait_listening(self, count=1):
+        def ready():
+            assert self.process.poll() is None, f"httpd ended: {self.text()}"
+            if self.path:
+                return listening_path(self.path)
+            return listeners(self.port) >= count
+        wait_until(ready, pause=0.001)
+
+    def text(self):
+        """All that it wrote to its standard streams."""
+        return self.stdout_path.read_text(errors="replace") + \
+            self.stderr_path.read_text(errors="replace")
+
+    def rss_kib(self):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait(self, seconds=5):
+        """Waits for its end and returns the exit code; kills it and fails when it doesn't end."""
+        try:
+            self.ended = self.process.wait(seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"httpd did not end within {seconds * PATIENCE} s") from None
+        return self.ended
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.ended = self.process.wait()
+
+    def stop(self):
+        """Ends it in good order: SIGTERM must make it exit with 0 in a bounded time."""
+        if self.ended is not None:
+            return
+        early = self.process.poll()
+        assert early is None, f"httpd ended by itself with {early}: {self.text()[-2000:]}"
+        started = time.monotonic()
+        self.signal(signal.SIGTERM)
+        code = self.wait()
+        seconds = time.monotonic() - started
+        assert code == 0, f"httpd exited with {code} after SIGTERM: {self.text()[-2000:]}"
+        return seconds
