@@ -39,7 +39,14 @@ COMPILER_HEADERS = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h"}
 HOSTED = "src/sys/hosted.c"
 
 # Sources without a test program of their own, and the test that covers them.
-COVERED_BY = {}
+COVERED_BY = {
+    **{f"src/backend/{name}.c": "tests/conformance/bed.c"
+       for name in ("epoll", "poll", "readiness", "select", "uring")},
+    **{f"src/http/{name}.c": "tests/e2e/test_http.py"
+       for name in ("conn", "request", "response", "route", "server")},
+    "src/http/websocket.c": "tests/e2e/test_ws.py",
+    "src/sys/system.c": "tests/sys/both.c",
+}
 
 FUNCTION_LINES = 70
 FILE_LINES = 800
