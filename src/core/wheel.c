@@ -5,7 +5,7 @@
  */
 #include "core/wheel.h"
 
-enum { SLOT_BITS = 6, SPAN_BITS = SLOT_BITS * RN_WHEEL_LEVELS };
+enum { SLOT_BITS = 6 };
 
 void rn_wheel_init(struct rn_wheel *wheel, rn_ns now)
 {
@@ -22,13 +22,9 @@ static uint64_t tick_of(rn_ns deadline)
 static void insert(struct rn_wheel *wheel, struct rn_timer *timer)
 {
     uint64_t tick = tick_of(timer->deadline);
-    if (tick < wheel->tick) tick = wheel->tick;
-    uint64_t differs = tick ^ wheel->tick;
-    if (differs >> SPAN_BITS) { /* over two years ahead: looked at again when that span is over */
-        tick = wheel->tick | (((uint64_t)1 << SPAN_BITS) - 1);
-        differs = tick ^ wheel->tick;
-    }
-    unsigned level = differs ? (63 - (unsigned)__builtin_clzll(differs)) / SLOT_BITS : 0;
+    /* The present tick is being fired or was: a timer that starts itself anew must not keep it from ending. */
+    if (tick <= wheel->tick) tick = wheel->tick + 1;
+    unsigned level = (63 - (unsigned)__builtin_clzll(tick ^ wheel->tick)) / SLOT_BITS;
     unsigned slot = (unsigned)(tick >> (level * SLOT_BITS)) & (RN_WHEEL_SLOTS - 1);
     struct rn_timer **head = &wheel->slots[level][slot];
     timer->next = *head;
@@ -86,7 +82,8 @@ rn_ns rn_wheel_next(struct rn_wheel *wheel)
     unsigned level, slot;
     uint64_t tick;
     if (!wheel->running || !first_slot(wheel, &level, &slot, &tick)) return RN_NEVER;
-    return tick << RN_WHEEL_TICK_SHIFT;
+    /* The last tick, where RN_NEVER is when a deadline was moved there, has no time. */
+    return tick >> (64 - RN_WHEEL_TICK_SHIFT) ? RN_NEVER : tick << RN_WHEEL_TICK_SHIFT;
 }
 
 void rn_wheel_expire(struct rn_wheel *wheel, rn_ns now)

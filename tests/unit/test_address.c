@@ -58,7 +58,7 @@ static void what_is_accepted_comes_out_in_one_form(void **state)
         {"::2:3:4:5:6:7:8", "[0:2:3:4:5:6:7:8]:7"},
         {"1::3:4:5:6:7:8", "[1:0:3:4:5:6:7:8]:7"},
         {"1:2::8", "[1:2::8]:7"},
-        /* RFC 5952, 4.2.2: a single group of zeros stays; 4.2.3: the longest run, then the first. */
+        /* RFC 5952, 4.2.2: a single group of zeros stays; 4.2.3: the longest run, the first. */
         {"2001:db8:0:1:1:1:1:1", "[2001:db8:0:1:1:1:1:1]:7"},
         {"2001:0:0:1:0:0:0:1", "[2001:0:0:1::1]:7"},
         {"2001:db8:0:0:1:0:0:1", "[2001:db8::1:0:0:1]:7"},
