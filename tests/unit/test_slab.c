@@ -1,5 +1,5 @@
 /*
- * The slab: handles to objects that are gone are noticed, and the last object put is the next taken.
+ * The slab: a handle to an object that is gone is noticed; the last object put is the next taken.
  */
 #include <stdarg.h>
 #include <stddef.h>
