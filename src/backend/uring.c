@@ -38,6 +38,7 @@ enum {
     FINISHED = 8,  /* completed while its cancellation was queued; result and buf hold */
     STARVED = 16,  /* on the list of receives that wait for a buffer */
     POLLING = 32,  /* it waits for readiness: what is in the kernel is a poll of ours */
+    OVER = 64,     /* its last completion was handed out, if not looked at yet */
 };
 
 /* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
@@ -194,8 +195,8 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
         if (multishot) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
         break;
     case RN_OP_RECV_INTO:
+        /* Not with MSG_WAITALL: an error after a part would be lost. */
         fill_memory(op, sqe);
-        sqe->msg_flags = op->flags & RN_OP_ALL ? RN_K_MSG_WAITALL : 0;
         break;
     case RN_OP_SEND:
         fill_memory(op, sqe);
@@ -540,7 +541,11 @@ static int uring_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
         }
     }
     count += harvest(u, done + count, max - count);
-    for (unsigned i = 0; i < count; i++) u->in_flight -= !done[i].more;
+    for (unsigned i = 0; i < count; i++) {
+        if (done[i].more) continue;
+        done[i].op->state = OVER;
+        u->in_flight--;
+    }
     return (int)count;
 }
 
@@ -556,6 +561,7 @@ static void uring_submit(struct rn_backend *backend, struct rn_op *op)
 static void uring_cancel(struct rn_backend *backend, struct rn_op *op)
 {
     struct uring *u = (struct uring *)(void *)backend;
+    if (op->state & OVER) return;
     op->state |= ASKED;
     if (op->state & STARVED) u->starved_asked = true;
     else enqueue(u, op);
