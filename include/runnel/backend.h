@@ -21,8 +21,8 @@ struct rn_backend_choice {
     void *context;
 };
 
-/* name: "uring", "epoll", "poll", or "auto", which takes the first of these that works. NULL when the named one
- * doesn't work here (`rejected` was told) or there is no such name. */
+/* name: "uring", "epoll", "poll", or "auto", which takes the first of these that works. NULL when
+ * the named one doesn't work here (`rejected` was told) or there is no such name. */
 const struct rn_backend_vt *rn_backend_select(const char *name,
                                               const struct rn_backend_choice *choice);
 

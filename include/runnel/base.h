@@ -1,7 +1,8 @@
 /*
  * runnel/base.h: the vocabulary of every other header. Time, byte slices, errors.
  *
- * Nothing here makes a system call, allocates or keeps state, so that protocol machines may include it.
+ * Nothing here makes a system call, allocates or keeps state, so that protocol machines may include
+ * it.
  */
 #ifndef RUNNEL_BASE_H
 #define RUNNEL_BASE_H
@@ -53,9 +54,10 @@ static inline rn_bytes rn_bytes_of(const void *ptr, size_t len)
 }
 
 /*
- * Errors. A function returns a count or 0 on success and a negative number otherwise: -errno as the kernel has it
- * (errno(3)), or one of these, which start far below any errno and never change their number.
- * The three families are kept apart: the peer broke its protocol, the caller broke a contract, a limit was reached.
+ * Errors. A function returns a count or 0 on success and a negative number otherwise: -errno as the
+ * kernel has it (errno(3)), or one of these, which start far below any errno and never change their
+ * number. The three families are kept apart: the peer broke its protocol, the caller broke a
+ * contract, a limit was reached.
  */
 #define RN_ERRORS(X)                                                                               \
     X(RN_E_PROTOCOL, -10001, "the peer broke the protocol")                                        \
@@ -71,8 +73,8 @@ enum rn_error {
 #undef RN_ERROR_ENUM
 };
 
-/* The name ("EADDRINUSE", "RN_E_LIMIT") and one line of text for any error above or common errno; never NULL.
- * Takes the number with either sign. The strings are constant. */
+/* The name ("EADDRINUSE", "RN_E_LIMIT") and one line of text for any error above or common errno;
+ * never NULL. Takes the number with either sign. The strings are constant. */
 const char *rn_error_name(int error);
 const char *rn_error_text(int error);
 

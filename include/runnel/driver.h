@@ -1,9 +1,9 @@
 /*
  * runnel/driver.h: binds a machine (runnel/machine.h) to a stream socket.
  *
- * One driver serves every stream protocol: it receives, gives the machine its input, drains the output into one send,
- * keeps the deadlines, applies backpressure both ways, and closes without cutting off what was sent. While nothing is
- * under way it owns no buffer.
+ * One driver serves every stream protocol: it receives, gives the machine its input, drains the
+ * output into one send, keeps the deadlines, applies backpressure both ways, and closes without
+ * cutting off what was sent. While nothing is under way it owns no buffer.
  */
 #ifndef RUNNEL_DRIVER_H
 #define RUNNEL_DRIVER_H
@@ -25,7 +25,8 @@ struct rn_traffic {
 struct rn_stream_driver {
     /* set by the caller */
     struct rn_machine *machine;
-    void (*closed)(struct rn_stream_driver *driver); /* the descriptor is closed: the memory is the caller's again */
+    /* the descriptor is closed: the memory is the caller's again */
+    void (*closed)(struct rn_stream_driver *driver);
     rn_stream stream;
     struct rn_traffic *traffic; /* counted here, shared by as many drivers as the caller likes */
     rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
@@ -42,8 +43,9 @@ struct rn_stream_driver {
 /* Takes the stream over. The caller zeroed what it didn't set. */
 void rn_stream_driver_start(struct rn_stream_driver *driver);
 
-/* The machine has something to say or its flags changed, although no input came: a handler's task is done, a message is
- * to be pushed. Worker's own thread; takes effect at the next turn of the loop, any number of calls as one. */
+/* The machine has something to say or its flags changed, although no input came: a handler's task
+ * is done, a message is to be pushed. Worker's own thread; takes effect at the next turn of the
+ * loop, any number of calls as one. */
 void rn_stream_driver_kick(struct rn_stream_driver *driver);
 
 /* on_shutdown, then the closing. */

@@ -1,9 +1,11 @@
 /*
- * runnel/io.h: operations ("ops"), the buffers they receive into, and the backend that carries them out.
+ * runnel/io.h: operations ("ops"), the buffers they receive into, and the backend that carries them
+ * out.
  *
- * An op is one I/O request. The caller owns its memory and keeps it, and all that it points to, in place until its
- * last completion: the one without RN_OP_MORE. Completions are handed out by the worker's loop, one at a time and
- * never from inside rn_op_start or rn_op_cancel, so callbacks don't nest.
+ * An op is one I/O request. The caller owns its memory and keeps it, and all that it points to, in
+ * place until its last completion: the one without RN_OP_MORE. Completions are handed out by the
+ * worker's loop, one at a time and never from inside rn_op_start or rn_op_cancel, so callbacks
+ * don't nest.
  *
  * All functions here are for the worker's own thread, except a backend's wake().
  */
@@ -18,10 +20,10 @@ extern "C" {
 
 struct rn_worker;
 
-/* ---- Buffers ------------------------------------------------------------------------------------------------- */
+/* ---- Buffers --------------------------------------------------------------------------------- */
 
-/* A buffer of the worker's pool. The content is data[at .. at + len); cap is the size of data. A buffer has one
- * owner, who gives it back with rn_pool_put. `next` is the owner's to use. */
+/* A buffer of the worker's pool. The content is data[at .. at + len); cap is the size of data. A
+ * buffer has one owner, who gives it back with rn_pool_put. `next` is the owner's to use. */
 struct rn_buf {
     struct rn_buf *next;
     uint32_t id; /* its place in the pool */
@@ -31,8 +33,8 @@ struct rn_buf {
     uint8_t data[] __attribute__((aligned(32)));
 };
 
-/* Fixed number of equal buffers in one lazily mapped block; the last one given back is the next one taken, so that
- * only as much memory is touched as was ever in use at once. */
+/* Fixed number of equal buffers in one lazily mapped block; the last one given back is the next one
+ * taken, so that only as much memory is touched as was ever in use at once. */
 struct rn_pool {
     uint8_t *base;
     struct rn_buf *free;
@@ -40,24 +42,28 @@ struct rn_pool {
     uint32_t count;   /* buffers in the pool */
     uint32_t touched; /* buffers that were ever taken; the rest was never written */
     uint32_t used;    /* buffers out at the moment */
-    uint32_t reserve; /* the last buffers, which rn_pool_take leaves for rn_pool_take_reserved; 0 at first */
+    /* the last buffers, which rn_pool_take leaves for rn_pool_take_reserved; 0 at first */
+    uint32_t reserve;
     struct rn_pool_wait *waiting; /* first come, first served */
     struct rn_pool_wait **waiting_tail;
 };
 
-/* Whoever waits for a buffer: `ready` is called, once, from within the rn_pool_put that brings one back. */
+/* Whoever waits for a buffer: `ready` is called, once, from within the rn_pool_put that brings
+ * one back. */
 struct rn_pool_wait {
     struct rn_pool_wait *next;
     void (*ready)(struct rn_pool_wait *wait);
     bool waiting;
 };
 
-/* Maps the pool. stride is a power of two from 512 to 1 MiB, count at least 1. -ENOMEM, RN_E_MISUSE. */
+/* Maps the pool. stride is a power of two from 512 to 1 MiB, count at least 1. -ENOMEM,
+ * RN_E_MISUSE. */
 RN_MUST_USE int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride);
 void rn_pool_fini(struct rn_pool *pool);
 
-/* An empty buffer, or NULL when all but the reserve are out. Receives take theirs this way; what frees buffers in the
- * end, such as an answer, uses the reserve too, so that a flood of input can't stop the output it waits for. */
+/* An empty buffer, or NULL when all but the reserve are out. Receives take theirs this way; what
+ * frees buffers in the end, such as an answer, uses the reserve too, so that a flood of input can't
+ * stop the output it waits for. */
 struct rn_buf *rn_pool_take(struct rn_pool *pool);
 struct rn_buf *rn_pool_take_reserved(struct rn_pool *pool);
 void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf);
@@ -71,14 +77,16 @@ static inline struct rn_buf *rn_pool_at(const struct rn_pool *pool, uint32_t id)
     return (struct rn_buf *)(void *)(pool->base + (size_t)id * pool->stride);
 }
 
-/* ---- Timers -------------------------------------------------------------------------------------------------- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
-/* A timer of a worker's wheel: O(1) to start, to stop and to move. Zero-initialised means not running. It fires once,
- * never early, at most about a millisecond late plus what the loop is busy with. */
+/* A timer of a worker's wheel: O(1) to start, to stop and to move. Zero-initialised means not
+ * running. It fires once, never early, at most about a millisecond late plus what the loop is busy
+ * with. */
 struct rn_timer {
     struct rn_timer *next;
     struct rn_timer **link; /* what points here; NULL when not running */
-    rn_ns deadline;         /* may be moved later by assignment; moving it earlier takes rn_timer_start */
+    /* may be moved later by assignment; moving it earlier takes rn_timer_start */
+    rn_ns deadline;
     void (*expire)(struct rn_timer *timer, rn_ns now);
 };
 
@@ -87,21 +95,25 @@ void rn_timer_stop(struct rn_worker *worker, struct rn_timer *timer);
 
 static inline bool rn_timer_running(const struct rn_timer *timer) { return timer->link != NULL; }
 
-/* ---- Ops ----------------------------------------------------------------------------------------------------- */
+/* ---- Ops ------------------------------------------------------------------------------------- */
 
 /*
  * What to do, the arguments it takes from `arg`, and its result when it isn't a negative error.
- * "All" means: completes when all bytes went out, or with an error, and then op->progress says how many did.
+ * "All" means: completes when all bytes went out, or with an error, and then op->progress says how
+ * many did.
  */
 enum rn_op_code {
     RN_OP_NOP,      /* 0, at the next turn of the loop */
     RN_OP_ACCEPT,   /* a connected descriptor, close-on-exec and non-blocking. May be MULTISHOT */
     RN_OP_CONNECT,  /* arg.address; 0 */
-    RN_OP_RECV,     /* bytes, 0 at the end; op->buf is a pool buffer with them (NULL at 0). May be MULTISHOT */
-    RN_OP_RECV_INTO, /* arg.memory; bytes, 0 at the end. With ALL: as many as asked, fewer only at the end */
+    /* bytes, 0 at the end; op->buf is a pool buffer with them (NULL at 0). May be MULTISHOT */
+    RN_OP_RECV,
+    /* arg.memory; bytes, 0 at the end. With ALL: as many as asked, fewer only at the end */
+    RN_OP_RECV_INTO,
     RN_OP_SEND,     /* arg.memory; all */
     RN_OP_SENDV,    /* arg.vector, which is consumed; all */
-    RN_OP_RECVFROM, /* a datagram in op->buf: see struct rn_datagram; its length. May be MULTISHOT */
+    /* a datagram in op->buf: see struct rn_datagram; its length. May be MULTISHOT */
+    RN_OP_RECVFROM,
     RN_OP_SENDTO,   /* arg.datagram; bytes: one datagram, whole */
     RN_OP_READ,     /* arg.memory, arg.memory.offset or -1 for the descriptor's own; one read(2) */
     RN_OP_WRITE,    /* the same; one write(2) */
@@ -138,8 +150,9 @@ struct rn_open_how { /* as struct open_how, openat2(2) */
     uint64_t resolve;
 };
 
-/* At the start of a received datagram's buffer. The payload is buf->data[buf->at .. buf->at + buf->len). A datagram
- * that didn't fit in the buffer is never passed off as whole: `truncated` is set. */
+/* At the start of a received datagram's buffer. The payload is buf->data[buf->at .. buf->at +
+ * buf->len). A datagram that didn't fit in the buffer is never passed off as whole: `truncated` is
+ * set. */
 struct rn_datagram {
     uint32_t address_len;
     bool truncated;
@@ -193,20 +206,22 @@ struct rn_op {
     } arg;
 };
 
-/* Starts an op. fd, code, flags, complete and arg are set by the caller. deadline: RN_NEVER for none; when it passes,
- * the op is cancelled and completes with -ETIMEDOUT. Never fails: errors come as a completion. */
+/* Starts an op. fd, code, flags, complete and arg are set by the caller. deadline: RN_NEVER for
+ * none; when it passes, the op is cancelled and completes with -ETIMEDOUT. Never fails: errors come
+ * as a completion. */
 void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
 
 /* Moves the deadline of an op in flight. */
 void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
 
-/* Asks for the end of an op in flight: it still completes, once, with -ECANCELED or with what happened before. A
- * multishot op may complete with results that were already there, then comes the last one. */
+/* Asks for the end of an op in flight: it still completes, once, with -ECANCELED or with what
+ * happened before. A multishot op may complete with results that were already there, then comes the
+ * last one. */
 void rn_op_cancel(struct rn_worker *worker, struct rn_op *op);
 
 static inline bool rn_op_inflight(const struct rn_op *op) { return op->flags & RN_OP_INFLIGHT; }
 
-/* ---- Backends ------------------------------------------------------------------------------------------------ */
+/* ---- Backends -------------------------------------------------------------------------------- */
 
 struct rn_completion {
     struct rn_op *op;
@@ -232,16 +247,17 @@ struct rn_backend {
 struct rn_backend_vt {
     const char *name;
     size_t size; /* of the whole backend, struct rn_backend first; the worker maps it zeroed */
-    /* Whether this kernel has what it takes: 0, or the negative error and in *missing the call or feature. */
+    /* Whether this kernel has what it takes: 0, or the negative error and in *missing the call
+     * or feature. */
     int (*probe)(const char **missing);
     int (*init)(struct rn_backend *backend, const struct rn_backend_options *options);
     rn_ns (*now)(struct rn_backend *backend);
     void (*submit)(struct rn_backend *backend, struct rn_op *op);
     void (*cancel)(struct rn_backend *backend, struct rn_op *op);
-    /* Waits until there is a completion, or wake(), or the time `until` (0: doesn't wait; RN_NEVER), and hands out at
-     * most max. More may be there: the next call gives them first, without a system call where it can. Receives that
-     * wait for a pool buffer go on when one was given back. Returns how many, or a negative error that ends the
-     * worker. */
+    /* Waits until there is a completion, or wake(), or the time `until` (0: doesn't wait;
+     * RN_NEVER), and hands out at most max. More may be there: the next call gives them first,
+     * without a system call where it can. Receives that wait for a pool buffer go on when one was
+     * given back. Returns how many, or a negative error that ends the worker. */
     int (*poll)(struct rn_backend *backend, rn_ns until, struct rn_completion *done, unsigned max);
     /* Makes a poll() that waits, or the next one, return. From any thread. */
     void (*wake)(struct rn_backend *backend);

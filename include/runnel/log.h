@@ -1,6 +1,6 @@
 /*
- * runnel/log.h: lines to a descriptor, buffered for each worker, never blocking: what can't be written is counted and the
- * count is written when it can.
+ * runnel/log.h: lines to a descriptor, buffered for each worker, never blocking: what can't be
+ * written is counted and the count is written when it can.
  */
 #ifndef RUNNEL_LOG_H
 #define RUNNEL_LOG_H
@@ -17,7 +17,8 @@ enum { RN_LOG_BUFFER = 8192, RN_LOG_LINE_MAX = 1024 };
 
 /* One writer's lines: a worker has its own, so there is no lock. */
 struct rn_log {
-    const int *fd;      /* where to; -1: off. Read at each flush, so that a log can be reopened under it */
+    /* where to; -1: off. Read at each flush, so that a log can be reopened under it */
+    const int *fd;
     uint64_t dropped;   /* lines lost so far */
     uint64_t untold;    /* of them, those that the log itself doesn't tell of yet */
     uint32_t len;
@@ -25,8 +26,8 @@ struct rn_log {
     char buffer[RN_LOG_BUFFER];
 };
 
-/* A line from a format as rn_text_format has it (%s, %u of uint64_t, %d of int, %b of pointer and size_t); the newline is
- * added. Cut at RN_LOG_LINE_MAX. */
+/* A line from a format as rn_text_format has it (%s, %u of uint64_t, %d of int, %b of pointer and
+ * size_t); the newline is added. Cut at RN_LOG_LINE_MAX. */
 void rn_log_line(struct rn_log *log, const char *format, ...);
 
 /* Writes what is buffered, as far as the descriptor takes it now. */

@@ -1,6 +1,6 @@
 /*
- * runnel/runtime.h: the runtime: workers, each one thread with its own backend, timers, tasks and buffers, and the
- * controller that starts, commands and stops them.
+ * runnel/runtime.h: the runtime: workers, each one thread with its own backend, timers, tasks and
+ * buffers, and the controller that starts, commands and stops them.
  */
 #ifndef RUNNEL_RUNTIME_H
 #define RUNNEL_RUNTIME_H
@@ -20,23 +20,24 @@ struct rn_runtime_options {
     uint32_t buffers;                    /* for each worker; 0: 4,096. Mapped when used */
     uint32_t buffer_size;                /* bytes, a power of two; 0: 16,384 */
     uint32_t shared_tasks;               /* waiting for whichever worker takes them; 0: 1,024 */
-    /* On each worker's own thread: before its loop begins (a negative result ends the start with it), and after the
-     * loop has ended. May be NULL. */
+    /* On each worker's own thread: before its loop begins (a negative result ends the start with
+     * it), and after the loop has ended. May be NULL. */
     int (*on_start)(struct rn_worker *worker, void *context);
     void (*on_stop)(struct rn_worker *worker, void *context);
-    /* Before a worker waits, at most once a turn of its loop: for buffered logs and the like. May be NULL. */
+    /* Before a worker waits, at most once a turn of its loop: for buffered logs and the like.
+     * May be NULL. */
     void (*on_idle)(struct rn_worker *worker, void *context);
     void *context;
 };
 
-/* Starts the workers' threads and returns when all are running, or none is: -ENOMEM, -EAGAIN (no thread),
- * RN_E_MISUSE, whatever on_start or the backend's init gave. */
+/* Starts the workers' threads and returns when all are running, or none is: -ENOMEM, -EAGAIN (no
+ * thread), RN_E_MISUSE, whatever on_start or the backend's init gave. */
 struct rn_runtime;
 RN_MUST_USE int rn_runtime_start(struct rn_runtime **runtime,
                                  const struct rn_runtime_options *options);
 
-/* Tells every worker's loop to end when its present turn is over. Tasks that are still there are not polled again:
- * drain first. From any thread. */
+/* Tells every worker's loop to end when its present turn is over. Tasks that are still there are
+ * not polled again: drain first. From any thread. */
 void rn_runtime_stop(struct rn_runtime *runtime);
 
 /* Waits for the workers to end and frees everything. */
@@ -45,8 +46,8 @@ void rn_runtime_join(struct rn_runtime *runtime);
 unsigned rn_runtime_workers(const struct rn_runtime *runtime);
 struct rn_worker *rn_runtime_worker(struct rn_runtime *runtime, unsigned index);
 
-/* Runs node->run(worker, node) on the worker's thread. From any thread. The node is the caller's and must stay until
- * then. */
+/* Runs node->run(worker, node) on the worker's thread. From any thread. The node is the caller's
+ * and must stay until then. */
 void rn_worker_post(struct rn_worker *worker, struct rn_node *node);
 
 /* The worker whose thread this is, or NULL. */
@@ -62,7 +63,8 @@ rn_ns rn_worker_now(const struct rn_worker *worker);
 void rn_worker_set_local(struct rn_worker *worker, void *local);
 void *rn_worker_local(const struct rn_worker *worker);
 
-/* Figures, to be read from any thread; each is exact, together they are of about the same moment. */
+/* Figures, to be read from any thread; each is exact, together they are of about the same
+ * moment. */
 struct rn_worker_figures {
     uint64_t tasks;         /* alive */
     uint64_t polls;         /* of tasks, so far */

@@ -38,7 +38,8 @@ bool rn_bytes_equal_nocase(rn_bytes a, rn_bytes b);
 /* The index of the first such byte, or len. */
 size_t rn_bytes_find(rn_bytes in, uint8_t byte);
 
-/* Decimal digits only, the whole slice, no sign: false when empty, anything else, or over UINT64_MAX. */
+/* Decimal digits only, the whole slice, no sign: false when empty, anything else, or over
+ * UINT64_MAX. */
 RN_MUST_USE bool rn_parse_u64(rn_bytes text, uint64_t *value);
 
 /* Writes decimal digits without a terminator (at most 20) and returns how many. */

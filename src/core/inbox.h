@@ -1,6 +1,7 @@
 /*
- * core/inbox.h: what other threads give a worker. A Treiber stack: push by compare-and-swap, all taken by one exchange
- * and reversed, so that the order is first in, first out. No single node is ever popped, so there is no ABA.
+ * core/inbox.h: what other threads give a worker. A Treiber stack: push by compare-and-swap, all
+ * taken by one exchange and reversed, so that the order is first in, first out. No single node is
+ * ever popped, so there is no ABA.
  */
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H

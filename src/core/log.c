@@ -1,7 +1,7 @@
 /*
- * core/log.c: see runnel/log.h. A write may block on a pipe or a terminal that nobody reads, and O_NONBLOCK would be set
- * for everybody who shares the descriptor: so the descriptor is polled first, and at most PIPE_BUF bytes are written,
- * which poll(2) promises a pipe has room for.
+ * core/log.c: see runnel/log.h. A write may block on a pipe or a terminal that nobody reads, and
+ * O_NONBLOCK would be set for everybody who shares the descriptor: so the descriptor is polled
+ * first, and at most PIPE_BUF bytes are written, which poll(2) promises a pipe has room for.
  */
 #include <runnel/log.h>
 
@@ -45,7 +45,8 @@ void rn_log_flush(struct rn_log *log)
         uint32_t len = whole_lines(log);
         long written = rn_sys_write(fd, log->buffer, len);
         if (written == -RN_K_EINTR || written == -RN_K_EAGAIN) return;
-        if (written < 0) { /* a full disk, a pipe without a reader: these lines are lost, later ones may not be */
+        /* a full disk, a pipe without a reader: these lines are lost, later ones may not be */
+        if (written < 0) {
             count_lines(log, len);
             written = len;
         }

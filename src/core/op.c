@@ -6,7 +6,7 @@
 static void expire(struct rn_timer *timer, rn_ns now)
 {
     struct rn_op *op = rn_container_of(timer, struct rn_op, timer);
-    op->flags |= RN_OP_EXPIRED;
+    if (!(op->flags & RN_OP_CANCELLED)) op->flags |= RN_OP_EXPIRED;
     rn_op_cancel(rn_worker_current(), op);
 }
 

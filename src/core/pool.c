@@ -1,6 +1,7 @@
 /*
- * core/pool.c: a worker's receive and send buffers. One mapping, a free list through the buffers themselves, and a
- * mark below which buffers were ever used: memory above it was never touched and costs nothing.
+ * core/pool.c: a worker's receive and send buffers. One mapping, a free list through the buffers
+ * themselves, and a mark below which buffers were ever used: memory above it was never touched and
+ * costs nothing.
  */
 #include <runnel/io.h>
 

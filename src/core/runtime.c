@@ -28,13 +28,15 @@ static int start_workers(struct rn_runtime *runtime)
         result = rn_thread_start(&worker->thread, rn_worker_main, worker, WORKER_STACK);
         if (result == 0) running++;
     }
-    /* No worker may look at a neighbour before all are there, nor the caller at any: wait for all. */
+    /* No worker may look at a neighbour before all are there, nor the caller at any: wait for
+     * all. */
     uint32_t started;
     while ((started = __atomic_load_n(&runtime->started, __ATOMIC_ACQUIRE)) < running)
         rn_sys_futex_wait(&runtime->started, started, NULL);
     for (unsigned i = 0; i < running && result == 0; i++)
         result = runtime->workers[i].start_result;
-    runtime->options.workers = running;
+    /* otherwise others may be reading it */
+    if (running < count) runtime->options.workers = running;
     return result;
 }
 

@@ -1,5 +1,6 @@
 /*
- * core/shared_stack.c: two Treiber stacks over one array, of the nodes that carry a value and of those that don't.
+ * core/shared_stack.c: two Treiber stacks over one array, of the nodes that carry a value and of
+ * those that don't.
  */
 #include "core/shared_stack.h"
 
@@ -30,7 +31,8 @@ static uint32_t node_pop(struct rn_shared_stack *stack, uint64_t *head)
 {
     uint64_t seen = __atomic_load_n(head, __ATOMIC_ACQUIRE);
     while ((uint32_t)seen) {
-        /* Another thread may have popped the node by now; then `next` is stale, and the exchange fails. */
+        /* Another thread may have popped the node by now; then `next` is stale, and the exchange
+         * fails. */
         uint32_t next = __atomic_load_n(&stack->nodes[(uint32_t)seen - 1].next, __ATOMIC_RELAXED);
         if (__atomic_compare_exchange_n(head, &seen, head_make(seen, next), true, __ATOMIC_ACQUIRE,
                                         __ATOMIC_ACQUIRE))

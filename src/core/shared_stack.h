@@ -1,7 +1,7 @@
 /*
- * core/shared_stack.h: a bounded stack that any thread may push to and pop from. Nodes are indices into an array that
- * stays mapped, and the head carries a generation that every change moves on: a head that looks the same but isn't
- * (ABA) fails the compare-and-swap.
+ * core/shared_stack.h: a bounded stack that any thread may push to and pop from. Nodes are indices
+ * into an array that stays mapped, and the head carries a generation that every change moves on: a
+ * head that looks the same but isn't (ABA) fails the compare-and-swap.
  */
 #ifndef CORE_SHARED_STACK_H
 #define CORE_SHARED_STACK_H

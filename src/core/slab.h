@@ -1,14 +1,15 @@
 /*
- * core/slab.h: a fixed number of equal objects in one lazily mapped block, each with a generation, so that a handle
- * (index, generation) to an object that is gone is noticed and never reaches its successor.
+ * core/slab.h: a fixed number of equal objects in one lazily mapped block, each with a generation,
+ * so that a handle (index, generation) to an object that is gone is noticed and never reaches its
+ * successor.
  */
 #ifndef CORE_SLAB_H
 #define CORE_SLAB_H
 
 #include <runnel/base.h>
 
-/* The first member of every object in a slab. The generation is even while the object is free, odd while it lives,
- * and survives the object. */
+/* The first member of every object in a slab. The generation is even while the object is free, odd
+ * while it lives, and survives the object. */
 struct rn_slab_item {
     uint32_t index;
     uint32_t generation;
@@ -28,7 +29,8 @@ struct rn_slab {
 RN_MUST_USE int rn_slab_init(struct rn_slab *slab, uint32_t count, size_t object_size);
 void rn_slab_fini(struct rn_slab *slab);
 
-/* An object with nothing set but its item, or NULL when all are taken. The last one put is the next one taken. */
+/* An object with nothing set but its item, or NULL when all are taken. The last one put is the
+ * next one taken. */
 void *rn_slab_take(struct rn_slab *slab);
 void rn_slab_put(struct rn_slab *slab, void *object);
 

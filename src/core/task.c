@@ -5,7 +5,7 @@
 
 static void run_task(struct rn_worker *worker, struct rn_node *node);
 
-/* ---- Waking -------------------------------------------------------------------------------------------------- */
+/* ---- Waking ---------------------------------------------------------------------------------- */
 
 static void wake(rn_waker waker, uint32_t flags)
 {
@@ -29,7 +29,7 @@ rn_waker rn_task_waker(struct rn_worker *worker, const struct rn_task *task)
     return (rn_waker){worker, task->slot, slot->item.generation};
 }
 
-/* ---- Spawning ------------------------------------------------------------------------------------------------ */
+/* ---- Spawning -------------------------------------------------------------------------------- */
 
 int rn_spawn(struct rn_worker *worker, struct rn_task *task)
 {
@@ -49,19 +49,20 @@ enum { JOIN_NONE, JOIN_WAITING, JOIN_DONE };
 static void finish(struct rn_task *task)
 {
     struct rn_join *join = task->join;
-    if (join) {
-        rn_waker waker = {0};
-        join->result = task->result;
-        uint32_t state = JOIN_NONE;
-        if (!__atomic_compare_exchange_n(&join->state, &state, JOIN_DONE, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_ACQUIRE)) {
-            /* The joiner waits: copy its waker first, for after the store the join may be gone. */
-            waker = join->waker;
-            __atomic_store_n(&join->state, JOIN_DONE, __ATOMIC_RELEASE);
-        }
-        rn_wake(waker);
-    }
+    int64_t result = task->result;
     if (task->done) task->done(task);
+    /* Last, and without the task: it may be gone, and the joiner may take its memory once it
+     * knows. */
+    if (!join) return;
+    join->result = result;
+    uint32_t state = JOIN_NONE;
+    if (__atomic_compare_exchange_n(&join->state, &state, JOIN_DONE, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return;
+    /* The joiner waits: copy its waker first, for after the store the join may be gone. */
+    rn_waker waker = join->waker;
+    __atomic_store_n(&join->state, JOIN_DONE, __ATOMIC_RELEASE);
+    rn_wake(waker);
 }
 
 static void spawn_posted(struct rn_worker *worker, struct rn_node *node)
@@ -80,17 +81,21 @@ void rn_spawn_remote(struct rn_worker *worker, struct rn_task *task)
     rn_worker_push(worker, &task->node);
 }
 
-int rn_spawn_anywhere(struct rn_runtime *runtime, struct rn_task *task)
+void rn_runtime_ring_any(struct rn_runtime *runtime)
 {
-    if (!rn_shared_stack_push(&runtime->shared, task)) return -RN_K_ENOBUFS;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < runtime->options.workers; i++) {
         struct rn_worker *worker = &runtime->workers[i];
-        if (__atomic_load_n(&worker->sleeping, __ATOMIC_RELAXED)) {
-            rn_worker_ring(worker);
-            break;
-        }
+        if (__atomic_load_n(&worker->sleeping, __ATOMIC_RELAXED) == RN_SLEEPING &&
+            rn_worker_ring(worker))
+            return;
     }
+}
+
+int rn_spawn_anywhere(struct rn_runtime *runtime, struct rn_task *task)
+{
+    if (!rn_shared_stack_push(&runtime->shared, task)) return -RN_K_ENOBUFS;
+    rn_runtime_ring_any(runtime);
     return 0;
 }
 
@@ -102,7 +107,7 @@ void rn_worker_take_shared(struct rn_worker *worker)
     if (task) spawn_posted(worker, &task->node);
 }
 
-/* ---- Polling ------------------------------------------------------------------------------------------------- */
+/* ---- Polling --------------------------------------------------------------------------------- */
 
 static void run_task(struct rn_worker *worker, struct rn_node *node)
 {
@@ -124,7 +129,7 @@ static void run_task(struct rn_worker *worker, struct rn_node *node)
     finish(task);
 }
 
-/* ---- Futures ------------------------------------------------------------------------------------------------- */
+/* ---- Futures --------------------------------------------------------------------------------- */
 
 static void sleep_over(struct rn_timer *timer, rn_ns now)
 {

@@ -2,13 +2,14 @@
  * core/task_state.h: the one atomic word of a task, and every change it can go through.
  *
  *   free -> queued            spawned
- *   idle -> queued            woken: whoever made this change pushes the task, so it is in at most one queue once
- *   queued -> running         polled
- *   running -> notified       woken while it runs: nobody pushes, the worker does when the poll returns
- *   running -> idle           pending; notified -> queued: pending, but woken meanwhile
- *   running, notified -> free done; the generation goes on, and wakers of the old one are stale
+ *   idle -> queued            woken: whoever made this change pushes the task, so it is in at most
+ * one queue once queued -> running         polled running -> notified       woken while it runs:
+ * nobody pushes, the worker does when the poll returns running -> idle           pending; notified
+ * -> queued: pending, but woken meanwhile running, notified -> free done; the generation goes on,
+ * and wakers of the old one are stale
  *
- * The upper half of the word is the slot's generation, so a check of the generation and the change are one step.
+ * The upper half of the word is the slot's generation, so a check of the generation and the change
+ * are one step.
  */
 #ifndef CORE_TASK_STATE_H
 #define CORE_TASK_STATE_H
@@ -52,7 +53,8 @@ RN_MUST_USE static inline enum rn_wake_result rn_task_state_wake(rn_task_word *w
         rn_task_word next = seen | flags;
         if (state == RN_TASK_IDLE) next += RN_TASK_QUEUED - RN_TASK_IDLE;
         if (state == RN_TASK_RUNNING) next += RN_TASK_NOTIFIED - RN_TASK_RUNNING;
-        /* Also when nothing changes: the release makes what the waker wrote visible to the coming poll. */
+        /* Also when nothing changes: the release makes what the waker wrote visible to the
+         * coming poll. */
         if (__atomic_compare_exchange_n(word, &seen, next, true, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
             return state == RN_TASK_IDLE ? RN_WAKE_PUSH : RN_WAKE_DONE;
@@ -68,7 +70,8 @@ RN_MUST_USE static inline bool rn_task_state_run(rn_task_word *word)
     return (uint32_t)before & RN_TASK_CANCELLED;
 }
 
-/* The poll returned pending: true if the task is idle now, false if it was woken meanwhile and is queued: push it. */
+/* The poll returned pending: true if the task is idle now, false if it was woken meanwhile and
+ * is queued: push it. */
 RN_MUST_USE static inline bool rn_task_state_park(rn_task_word *word)
 {
     rn_task_word seen = __atomic_load_n(word, __ATOMIC_RELAXED);

@@ -1,7 +1,8 @@
 /*
- * core/wheel.c: the timer wheel. A timer's level is where its tick first differs from the wheel's, six bits a level.
- * That keeps one invariant that everything else rests on: no occupied slot above level 0 starts at or before the
- * wheel's tick, so the lowest occupied level always holds what comes next.
+ * core/wheel.c: the timer wheel. A timer's level is where its tick first differs from the wheel's,
+ * six bits a level. That keeps one invariant that everything else rests on: no occupied slot above
+ * level 0 starts at or before the wheel's tick, so the lowest occupied level always holds what
+ * comes next.
  */
 #include "core/wheel.h"
 
@@ -22,7 +23,8 @@ static uint64_t tick_of(rn_ns deadline)
 static void insert(struct rn_wheel *wheel, struct rn_timer *timer)
 {
     uint64_t tick = tick_of(timer->deadline);
-    /* The present tick is being fired or was: a timer that starts itself anew must not keep it from ending. */
+    /* The present tick is being fired or was: a timer that starts itself anew must not keep it
+     * from ending. */
     if (tick <= wheel->tick) tick = wheel->tick + 1;
     unsigned level = (63 - (unsigned)__builtin_clzll(tick ^ wheel->tick)) / SLOT_BITS;
     unsigned slot = (unsigned)(tick >> (level * SLOT_BITS)) & (RN_WHEEL_SLOTS - 1);
@@ -93,8 +95,8 @@ void rn_wheel_expire(struct rn_wheel *wheel, rn_ns now)
     uint64_t tick;
     if (target < wheel->tick) return;
     while (wheel->running && first_slot(wheel, &level, &slot, &tick) && tick <= target) {
-        /* Off the wheel first, onto a list of our own: callbacks may then do what they like, also with the timers
-         * that are still on it. */
+        /* Off the wheel first, onto a list of our own: callbacks may then do what they like, also
+         * with the timers that are still on it. */
         struct rn_timer *due = wheel->slots[level][slot];
         wheel->slots[level][slot] = NULL;
         wheel->occupied[level] &= ~((uint64_t)1 << slot);

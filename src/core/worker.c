@@ -1,6 +1,6 @@
 /*
- * core/worker.c: the loop. One turn: what other threads sent, what is ready to run, then wait for the backend, hand out
- * its completions and fire timers.
+ * core/worker.c: the loop. One turn: what other threads sent, what is ready to run, then wait for
+ * the backend, hand out its completions and fire timers.
  */
 #include "core/worker.h"
 
@@ -9,6 +9,7 @@ enum { COMPLETIONS_MAX = 32, TASKS_A_TURN = 256 };
 static RN_THREAD_LOCAL struct rn_worker *current;
 
 struct rn_worker *rn_worker_current(void) { return current; }
+void rn_worker_enter(struct rn_worker *worker) { current = worker; }
 unsigned rn_worker_index(const struct rn_worker *worker) { return worker->index; }
 struct rn_runtime *rn_worker_runtime(const struct rn_worker *worker) { return worker->runtime; }
 struct rn_pool *rn_worker_pool(struct rn_worker *worker) { return &worker->pool; }
@@ -32,16 +33,18 @@ void rn_timer_stop(struct rn_worker *worker, struct rn_timer *timer)
 }
 
 /*
- * The sleep handshake. The worker: raise `sleeping`, full fence, look at the inbox. A waker: push, full fence, look at
- * `sleeping`. Whichever comes second sees the other: without both fences a store could wait in its processor's buffer
- * while the load behind it is done, both would see nothing, and the wakeup would be lost.
+ * The sleep handshake. The worker: raise `sleeping`, full fence, look at the inbox. A waker: push,
+ * full fence, look at `sleeping`. Whichever comes second sees the other: without both fences a
+ * store could wait in its processor's buffer while the load behind it is done, both would see
+ * nothing, and the wakeup would be lost.
  */
-void rn_worker_ring(struct rn_worker *worker)
+bool rn_worker_ring(struct rn_worker *worker)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&worker->sleeping, __ATOMIC_RELAXED) &&
-        __atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_RELAXED))
-        worker->backend->vt->wake(worker->backend);
+    if (!__atomic_load_n(&worker->sleeping, __ATOMIC_RELAXED)) return false;
+    uint32_t slept = __atomic_exchange_n(&worker->sleeping, RN_AWAKE, __ATOMIC_RELAXED);
+    if (slept) worker->backend->vt->wake(worker->backend);
+    return slept == RN_SLEEPING;
 }
 
 /* A worker without a free slot leaves the shared tasks to others, until one of its own is done. */
@@ -52,10 +55,11 @@ static bool worker_full(const struct rn_worker *worker)
 
 static bool may_sleep(struct rn_worker *worker)
 {
-    __atomic_store_n(&worker->sleeping, 1, __ATOMIC_RELAXED);
+    bool full = worker_full(worker);
+    __atomic_store_n(&worker->sleeping, full ? RN_SLEEPING_FULL : RN_SLEEPING, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return rn_inbox_empty(&worker->inbox) &&
-           (rn_shared_stack_empty(&worker->runtime->shared) || worker_full(worker)) &&
+           (full || rn_shared_stack_empty(&worker->runtime->shared)) &&
            !__atomic_load_n(&worker->runtime->stopping, __ATOMIC_RELAXED);
 }
 
@@ -84,8 +88,11 @@ static void run_ready(struct rn_worker *worker)
             node = next;
         }
     }
-    if (!rn_shared_stack_empty(&worker->runtime->shared) && !worker_full(worker))
-        rn_worker_take_shared(worker);
+    if (!rn_shared_stack_empty(&worker->runtime->shared)) {
+        if (!worker_full(worker)) rn_worker_take_shared(worker);
+        /* Rung for more than it can take: the others don't know. */
+        if (worker_full(worker)) rn_runtime_ring_any(worker->runtime);
+    }
     for (unsigned i = 0; worker->queue.head && i < TASKS_A_TURN; i++) {
         struct rn_node *node = worker->queue.head;
         worker->queue.head = node->next;
@@ -111,7 +118,7 @@ static void complete(struct rn_worker *worker, const struct rn_completion *done)
     op->complete(op);
 }
 
-static int turn(struct rn_worker *worker)
+int rn_worker_turn(struct rn_worker *worker)
 {
     const struct rn_runtime_options *options = &worker->runtime->options;
     struct rn_completion done[COMPLETIONS_MAX];
@@ -123,14 +130,14 @@ static int turn(struct rn_worker *worker)
         if (may_sleep(worker) && !worker->queue.head) until = rn_wheel_next(&worker->wheel);
     }
     int count = worker->backend->vt->poll(worker->backend, until, done, COMPLETIONS_MAX);
-    __atomic_store_n(&worker->sleeping, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->sleeping, RN_AWAKE, __ATOMIC_RELAXED);
     worker->now = worker->backend->vt->now(worker->backend);
     for (int i = 0; i < count; i++) complete(worker, &done[i]);
     rn_wheel_expire(&worker->wheel, worker->now);
     return count < 0 ? count : 0;
 }
 
-static int start(struct rn_worker *worker)
+int rn_worker_start(struct rn_worker *worker)
 {
     const struct rn_runtime_options *options = &worker->runtime->options;
     struct rn_k_rlimit limit = {0};
@@ -141,6 +148,8 @@ static int start(struct rn_worker *worker)
         .entries = 256,
         .vt = options->backend,
     };
+    worker->queue.tail = &worker->queue.head;
+    rn_worker_enter(worker);
     int result = rn_pool_init(&worker->pool, options->buffers, options->buffer_size);
     if (result < 0) return result;
     worker->pool.reserve = worker->pool.count / 4;
@@ -158,7 +167,7 @@ static int start(struct rn_worker *worker)
     return options->on_start ? options->on_start(worker, options->context) : 0;
 }
 
-static void stop(struct rn_worker *worker)
+void rn_worker_stop(struct rn_worker *worker)
 {
     const struct rn_runtime_options *options = &worker->runtime->options;
     if (worker->started) {
@@ -167,25 +176,23 @@ static void stop(struct rn_worker *worker)
     }
     if (worker->backend) rn_unmap(worker->backend, options->backend->size);
     if (worker->pool.base) rn_pool_fini(&worker->pool);
+    rn_worker_enter(NULL);
 }
 
 void rn_worker_main(void *argument)
 {
     struct rn_worker *worker = argument;
     struct rn_runtime *runtime = worker->runtime;
-    current = worker;
-    worker->queue.tail = &worker->queue.head;
-    worker->start_result = start(worker);
+    worker->start_result = rn_worker_start(worker);
     if (worker->start_result < 0) __atomic_store_n(&runtime->stopping, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&runtime->started, 1, __ATOMIC_RELEASE);
     rn_sys_futex_wake(&runtime->started, 1);
     while (!__atomic_load_n(&runtime->stopping, __ATOMIC_RELAXED)) {
-        int result = turn(worker);
+        int result = rn_worker_turn(worker);
         if (result < 0) worker->start_result = result;
         if (result < 0) rn_runtime_stop(runtime);
     }
-    stop(worker);
-    current = NULL;
+    rn_worker_stop(worker);
 }
 
 void rn_worker_figures(const struct rn_worker *worker, struct rn_worker_figures *figures)

@@ -13,7 +13,8 @@
 #include "core/wheel.h"
 #include "sys/sys.h"
 
-/* Where a task is while it lives. It outlives the task, so that a stale waker can look at the word. */
+/* Where a task is while it lives. It outlives the task, so that a stale waker can look at the
+ * word. */
 struct rn_task_slot {
     struct rn_slab_item item;
     rn_task_word word;
@@ -25,6 +26,10 @@ struct rn_run_queue {
     struct rn_node *head;
     struct rn_node **tail;
 };
+
+/* Asleep, or about to be: looking for anything new, or for anything but shared tasks, for want
+ * of a slot. */
+enum { RN_AWAKE, RN_SLEEPING, RN_SLEEPING_FULL };
 
 struct rn_worker {
     struct rn_backend *backend;
@@ -44,7 +49,7 @@ struct rn_worker {
     struct rn_thread thread;
     /* what other threads write, on lines of its own */
     struct rn_inbox inbox __attribute__((aligned(64)));
-    uint32_t sleeping;    /* atomic: the worker waits, or is about to */
+    uint32_t sleeping;    /* atomic: what the worker is about to do; RN_AWAKE and so on */
     uint64_t stale_wakes; /* atomic */
 };
 
@@ -57,13 +62,22 @@ struct rn_runtime {
     struct rn_worker workers[];
 };
 
-/* core/worker.c */
+/* core/worker.c. What rn_worker_main, the thread's function, is made of can be called by hand too:
+ * start, turns, stop, on a thread that is the worker's by rn_worker_enter. */
 void rn_worker_main(void *worker);
+RN_MUST_USE int rn_worker_start(struct rn_worker *worker);
+RN_MUST_USE int rn_worker_turn(struct rn_worker *worker);
+void rn_worker_stop(struct rn_worker *worker);
+void rn_worker_enter(struct rn_worker *worker);
 void rn_worker_push(struct rn_worker *worker, struct rn_node *node); /* from any thread */
-void rn_worker_ring(struct rn_worker *worker); /* wakes it if it sleeps: after a push and a fence */
+/* Wakes it if it sleeps: after a push. Whether it did, and the worker will look for shared tasks
+ * too. */
+bool rn_worker_ring(struct rn_worker *worker);
 
 /* core/task.c */
 void rn_worker_take_shared(struct rn_worker *worker);
+/* one that sleeps and can take a shared task */
+void rn_runtime_ring_any(struct rn_runtime *runtime);
 
 static inline void rn_run_queue_push(struct rn_run_queue *queue, struct rn_node *node)
 {

@@ -1,6 +1,6 @@
 /*
- * http/conn.c: the HTTP connection as a machine on the stream driver: one request after the other, until it is
- * upgraded to WebSocket or ends.
+ * http/conn.c: the HTTP connection as a machine on the stream driver: one request after the other,
+ * until it is upgraded to WebSocket or ends.
  */
 #include "http/server.h"
 
@@ -16,7 +16,7 @@ static const struct rn_http_options *options_of(const struct rn_http_conn *conn)
     return &conn->worker->server->options;
 }
 
-/* ---- The end of a request ------------------------------------------------------------------------------------ */
+/* ---- The end of a request -------------------------------------------------------------------- */
 
 /* After every call into a request: is it over, and what becomes of the connection? */
 static void settle(struct rn_http_conn *conn, rn_ns now)
@@ -42,7 +42,7 @@ static void settle(struct rn_http_conn *conn, rn_ns now)
                                     : now + options_of(conn)->idle_timeout;
 }
 
-/* ---- Input --------------------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 static size_t head_input(struct rn_http_conn *conn, rn_ns now, const uint8_t *in, size_t len)
 {
@@ -86,7 +86,8 @@ static size_t request_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, s
     struct rn_request *request = conn->request;
     size_t used = 0;
     if (!request) {
-        /* Answers of handlers that don't stream fit into this; what doesn't fit now is asked for again. */
+        /* Answers of handlers that don't stream fit into this; what doesn't fit now is asked for
+         * again. */
         if (rn_out_room(out) < RN_HTTP_ANSWER_ROOM) return 0;
         request = rn_slab_take(&conn->worker->requests);
         rn_assert(request); /* there are as many as connections */
@@ -116,7 +117,7 @@ static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_
     return used;
 }
 
-/* ---- Output, time, the end ----------------------------------------------------------------------------------- */
+/* ---- Output, time, the end ------------------------------------------------------------------- */
 
 static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out)
 {
@@ -148,7 +149,8 @@ static void on_tick(struct rn_machine *machine, rn_ns now, struct rn_out *out)
     settle(conn, now);
 }
 
-/* A handler that works on a complete request has all the time it wants; a peer that owes us bytes hasn't. */
+/* A handler that works on a complete request has all the time it wants; a peer that owes us
+ * bytes hasn't. */
 static rn_ns deadline(const struct rn_machine *machine)
 {
     const struct rn_http_conn *conn = conn_of(machine);

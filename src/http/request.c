@@ -1,5 +1,6 @@
 /*
- * http/request.c: a request from its complete head to its end: the handler, the body, and handlers that answer later.
+ * http/request.c: a request from its complete head to its end: the handler, the body, and handlers
+ * that answer later.
  */
 #include "http/server.h"
 
@@ -69,12 +70,22 @@ void *rn_request_state(struct rn_request *request)
     return request->state;
 }
 
+static void send_continue(struct rn_request *request)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!request->continue_due || request->response != RN_RESPONSE_NONE) return;
+    request->continue_due = false;
+    memcpy(request->out->data + request->out->len, line, sizeof line - 1);
+    request->out->len += sizeof line - 1;
+}
+
 void rn_request_on(struct rn_request *request, const struct rn_request_callbacks *callbacks)
 {
     request->callbacks = callbacks;
+    if (callbacks->body) send_continue(request);
 }
 
-/* ---- Beginning and end --------------------------------------------------------------------------------------- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 void rn_request_begin(struct rn_http_conn *conn, struct rn_request *request)
 {
@@ -93,8 +104,8 @@ void rn_request_free(struct rn_request *request)
     conn->request = NULL;
 }
 
-/* Moves the head to a buffer of the request's own, for it outlives this call; what is behind it in the buffer serves
- * for a collected body, and then for output from outside the driver's calls. */
+/* Moves the head to a buffer of the request's own, for it outlives this call; what is behind it in
+ * the buffer serves for a collected body, and then for output from outside the driver's calls. */
 static bool keep(struct rn_request *request)
 {
     if (request->buf) return true;
@@ -116,9 +127,10 @@ static void prepare_stash(struct rn_request *request)
     };
 }
 
-/* ---- The handler --------------------------------------------------------------------------------------------- */
+/* ---- The handler ----------------------------------------------------------------------------- */
 
-/* The server ends the request in the handler's place: with an answer if none was begun, otherwise with a reset. */
+/* The server ends the request in the handler's place: with an answer if none was begun,
+ * otherwise with a reset. */
 void rn_request_fail(struct rn_request *request, unsigned status)
 {
     const struct rn_request_callbacks *callbacks = request->callbacks;
@@ -126,17 +138,9 @@ void rn_request_fail(struct rn_request *request, unsigned status)
     request->http1.keep_alive = false;
     if (callbacks && callbacks->aborted) callbacks->aborted(request);
     request->callbacks = NULL;
-    if (request->response == RN_RESPONSE_NONE && !request->task_alive) rn_response_error(request, status);
+    if (request->response == RN_RESPONSE_NONE && !request->task_alive)
+        rn_response_error(request, status);
     else request->broken = true;
-}
-
-static void send_continue(struct rn_request *request)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (!request->continue_due || request->response != RN_RESPONSE_NONE) return;
-    request->continue_due = false;
-    memcpy(request->out->data + request->out->len, line, sizeof line - 1);
-    request->out->len += sizeof line - 1;
 }
 
 static void call_handler(struct rn_request *request)
@@ -151,7 +155,6 @@ static void call_handler(struct rn_request *request)
         rn_request_fail(request, 503);
     } else {
         prepare_stash(request);
-        if (request->callbacks && request->callbacks->body) send_continue(request);
     }
 }
 
@@ -221,7 +224,7 @@ void rn_request_dispatch(struct rn_request *request)
     if (!request->broken) tell_body_end(request);
 }
 
-/* ---- The body ------------------------------------------------------------------------------------------------ */
+/* ---- The body -------------------------------------------------------------------------------- */
 
 static bool collect(struct rn_request *request, rn_bytes data)
 {
@@ -263,7 +266,8 @@ size_t rn_request_feed(struct rn_request *request, const uint8_t *in, size_t len
             /* The handler took a part: decode up to there again, and leave the rest where it is. */
             size_t prefix = (size_t)(data.ptr - (in + used));
             request->body = before;
-            if (prefix + taken) count = rn_http1_body_next(&request->body, in + used, prefix + taken, &data);
+            if (prefix + taken)
+                count = rn_http1_body_next(&request->body, in + used, prefix + taken, &data);
             return used + prefix + taken;
         }
         if (!count) break;
@@ -274,7 +278,7 @@ size_t rn_request_feed(struct rn_request *request, const uint8_t *in, size_t len
     return used;
 }
 
-/* ---- Output from outside the driver's calls ------------------------------------------------------------------ */
+/* ---- Output from outside the driver's calls -------------------------------------------------- */
 
 static void pop_stash(struct rn_request *request, struct rn_out *out)
 {
@@ -303,7 +307,7 @@ void rn_request_pop(struct rn_request *request, struct rn_out *out)
         request->callbacks->writable(request);
 }
 
-/* ---- Tasks --------------------------------------------------------------------------------------------------- */
+/* ---- Tasks ----------------------------------------------------------------------------------- */
 
 struct rn_request *rn_request_of(struct rn_task *task)
 {
@@ -337,7 +341,8 @@ int rn_request_spawn(struct rn_request *request,
     return 0;
 }
 
-/* The connection is gone: whoever works on the request is told, and a task may still need the memory. */
+/* The connection is gone: whoever works on the request is told, and a task may still need the
+ * memory. */
 void rn_request_lost(struct rn_request *request)
 {
     request->lost = true;

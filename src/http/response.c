@@ -69,7 +69,8 @@ void rn_response_header(struct rn_request *request, const char *name, rn_bytes v
     put(request, "\r\n", 2);
 }
 
-/* Whether the connection ends with this response: asked for, or because the body that is still to come won't be read. */
+/* Whether the connection ends with this response: asked for, or because the body that is still
+ * to come won't be read. */
 static bool must_close(const struct rn_request *request)
 {
     const struct rn_http1_request *http1 = &request->http1;
@@ -193,7 +194,8 @@ int rn_respond(struct rn_request *request, unsigned status, const char *type, co
                size_t len)
 {
     enum { HEAD_ROOM = 512 };
-    if (!rn_request_is_head(request) && len + HEAD_ROOM > rn_response_room(request)) return RN_E_LIMIT;
+    if (!rn_request_is_head(request) && len + HEAD_ROOM > rn_response_room(request))
+        return RN_E_LIMIT;
     rn_response_start(request, status);
     rn_response_head(request, type, len);
     rn_response_write(request, body, len);
@@ -206,7 +208,8 @@ void rn_respond_slice(struct rn_request *request, unsigned status, const char *t
 {
     rn_response_start(request, status);
     rn_response_head(request, type, body.len);
-    if (body.len <= rn_response_room(request) / 2) { /* copied it leaves room for the answers that follow */
+    /* copied it leaves room for the answers that follow */
+    if (body.len <= rn_response_room(request) / 2) {
         rn_response_write(request, body.ptr, body.len);
         if (owner) owner->release(owner);
     } else if (!rn_response_slice(request, body, owner)) {
@@ -226,7 +229,8 @@ void rn_response_error(struct rn_request *request, unsigned status)
     rn_response_end(request);
 }
 
-/* Combined Log Format. Quotes and control bytes can't be in a target; in the other fields they become '?'. */
+/* Combined Log Format. Quotes and control bytes can't be in a target; in the other fields they
+ * become '?'. */
 static void add_quoted(struct rn_text *text, rn_bytes field)
 {
     rn_text_add(text, " \"", 2);
@@ -250,8 +254,9 @@ void rn_http_log_access(struct rn_request *request)
     rn_text_format(&text, "%s - - [%b]", peer, date, (size_t)RN_HTTP_DATE_LEN);
     rn_bytes line_bytes = {NULL, 0};
     if (request->head && http1->target.len)
-        line_bytes = rn_bytes_of(request->head + http1->method_name.at,
-                                 (size_t)(http1->target.at + http1->target.len - http1->method_name.at));
+        line_bytes =
+            rn_bytes_of(request->head + http1->method_name.at,
+                        (size_t)(http1->target.at + http1->target.len - http1->method_name.at));
     add_quoted(&text, line_bytes);
     rn_text_format(&text, " %d %u", (int)request->status, request->content);
     add_quoted(&text, request->head ? rn_request_header(request, "referer") : line_bytes);

@@ -1,5 +1,6 @@
 /*
- * http/server.c: a server over its workers: listening, taking connections in and sharing them out, limits, draining.
+ * http/server.c: a server over its workers: listening, taking connections in and sharing them out,
+ * limits, draining.
  */
 #include "http/server.h"
 
@@ -7,7 +8,7 @@
 
 enum { HANDOFFS = 1024, CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64 };
 
-/* ---- Connections --------------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void refuse(struct rn_http_worker *worker, int fd)
 {
@@ -60,8 +61,8 @@ static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *targe
     rn_worker_post(target->worker, &handoff->node);
 }
 
-/* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and wake: raise the flag,
- * then look again, so that a connection that ends just now is not missed. */
+/* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and
+ * wake: raise the flag, then look again, so that a connection that ends just now is not missed. */
 static void pause_at_limit(struct rn_http_worker *worker)
 {
     struct rn_http_server *server = worker->server;
@@ -108,7 +109,8 @@ static void on_accepted(struct rn_listener *listener, int fd)
     }
     int nodelay = rn_socket_set(fd, RN_SOCKET_NODELAY, 1);
     (void)nodelay; /* a Unix socket has none */
-    hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker, fd);
+    hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker,
+             fd);
     if (open + 1 == server->options.connections_max) pause_at_limit(worker);
 }
 
@@ -134,7 +136,7 @@ void rn_http_conn_ended(struct rn_http_conn *conn)
     check_ended(worker);
 }
 
-/* ---- A worker's life ----------------------------------------------------------------------------------------- */
+/* ---- A worker's life ------------------------------------------------------------------------- */
 
 static void on_listener_stopped(struct rn_listener *listener)
 {
@@ -208,7 +210,7 @@ static void flush_logs(struct rn_worker *running, void *context)
     if (rn_unlikely(worker->access.len)) rn_log_flush(&worker->access);
 }
 
-/* ---- The server ---------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static uint32_t raise_descriptor_limit(void)
 {
@@ -232,7 +234,8 @@ static int check_options(struct rn_http_options *options)
     uint32_t spare = DESCRIPTORS_SPARE + 8 * options->workers;
     uint32_t most = descriptors > 2 * spare ? descriptors - spare : descriptors / 2;
     if (most > CONNECTIONS_MAX) most = CONNECTIONS_MAX;
-    if (!options->connections_max || options->connections_max > most) options->connections_max = most;
+    if (!options->connections_max || options->connections_max > most)
+        options->connections_max = most;
     set_default(&options->header_timeout, 10 * RN_SECOND);
     set_default(&options->idle_timeout, 60 * RN_SECOND);
     set_default(&options->write_timeout, 60 * RN_SECOND);
@@ -297,7 +300,8 @@ int rn_http_server_listen(struct rn_http_server *server, struct rn_address *addr
     bool each = server->options.accept == RN_ACCEPT_REUSEPORT && server->options.workers > 1;
     struct rn_listen_options options = {.v6only = true};
     if (slot == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
-    /* Without SO_REUSEPORT first: it would let a second server share the port of the first unnoticed. */
+    /* Without SO_REUSEPORT first: it would let a second server share the port of the first
+     * unnoticed. */
     int fd = rn_listen(address, &options);
     if (fd < 0) return fd;
     if (rn_address_family(address) != RN_UNIX) {
@@ -342,11 +346,10 @@ int rn_http_server_start(struct rn_http_server *server)
     };
     int result = make_handoffs(server);
     if (result == 0) result = rn_runtime_start(&server->runtime, &runtime);
-    if (result < 0) free_server(server);
     return result;
 }
 
-void rn_http_server_stop(struct rn_http_server *server)
+static void drain(struct rn_http_server *server)
 {
     unsigned workers = server->options.workers;
     rn_ns now = rn_clock_monotonic();
@@ -361,6 +364,11 @@ void rn_http_server_stop(struct rn_http_server *server)
     }
     rn_runtime_stop(server->runtime);
     rn_runtime_join(server->runtime);
+}
+
+void rn_http_server_stop(struct rn_http_server *server)
+{
+    if (server->runtime) drain(server);
     free_server(server);
 }
 

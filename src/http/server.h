@@ -16,7 +16,8 @@ enum {
     RN_HTTP_PARAMETERS_MAX = 8, /* in one route */
     RN_HTTP_LISTENERS_MAX = 16, /* addresses of one server */
     RN_HTTP_ANSWER_ROOM = 4096, /* free output space before a request is begun */
-    RN_HTTP_DISCARD_MAX = 256 * 1024, /* bytes of an unread body that are read past to keep the connection */
+    /* bytes of an unread body that are read past to keep the connection */
+    RN_HTTP_DISCARD_MAX = 256 * 1024,
 };
 
 struct rn_http_worker;
@@ -52,7 +53,12 @@ enum rn_request_phase {
     RN_REQUEST_HANDLED, /* the handler was called */
 };
 
-enum rn_response_phase { RN_RESPONSE_NONE, RN_RESPONSE_FIELDS, RN_RESPONSE_CONTENT, RN_RESPONSE_ENDED };
+enum rn_response_phase {
+    RN_RESPONSE_NONE,
+    RN_RESPONSE_FIELDS,
+    RN_RESPONSE_CONTENT,
+    RN_RESPONSE_ENDED
+};
 
 struct rn_request {
     struct rn_slab_item item;
@@ -142,7 +148,10 @@ struct rn_http_server {
             rn_log_line(&(worker)->log, __VA_ARGS__);                                              \
     } while (0)
 
-static inline int rn_http_conn_fd(const struct rn_http_conn *conn) { return conn->driver.stream.fd; }
+static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
+{
+    return conn->driver.stream.fd;
+}
 
 /* http/conn.c */
 void rn_http_conn_start(struct rn_http_worker *worker, int fd);
@@ -159,8 +168,8 @@ void rn_request_fail(struct rn_request *request, unsigned status);
 void rn_request_lost(struct rn_request *request);
 void rn_request_free(struct rn_request *request);
 
-/* http/route.c: the route for a request, and its parameters. NULL with the status: 404, 405 (then `allow` gets the value
- * for the Allow field), 501. */
+/* http/route.c: the route for a request, and its parameters. NULL with the status: 404, 405 (then
+ * `allow` gets the value for the Allow field), 501. */
 const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
                                           struct rn_request *request, unsigned *status,
                                           struct rn_text *allow);

@@ -1,5 +1,6 @@
 /*
- * http/websocket.c: a connection after its upgrade: frames in and out, the closing handshake, keep-alive pings.
+ * http/websocket.c: a connection after its upgrade: frames in and out, the closing handshake,
+ * keep-alive pings.
  */
 #include "http/server.h"
 
@@ -63,7 +64,7 @@ void rn_websocket_upgrade(struct rn_request *request)
     socket->out = NULL;
 }
 
-/* ---- Output -------------------------------------------------------------------------------------------------- */
+/* ---- Output ---------------------------------------------------------------------------------- */
 
 static void put_frame(struct rn_out *out, bool last, enum rn_ws_opcode opcode, const void *data,
                       size_t len)
@@ -88,7 +89,8 @@ void rn_websocket_kick(struct rn_websocket *socket)
     rn_stream_driver_kick(&conn_of(socket)->driver);
 }
 
-static void send_close(struct rn_http_conn *conn, struct rn_out *out, uint16_t code, rn_bytes reason)
+static void send_close(struct rn_http_conn *conn, struct rn_out *out, uint16_t code,
+                       rn_bytes reason)
 {
     uint8_t payload[125];
     if (conn->socket.close_sent) return;
@@ -137,7 +139,7 @@ bool rn_websocket_pop(struct rn_http_conn *conn, struct rn_out *out)
     return out->len != before;
 }
 
-/* ---- Input --------------------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 static void on_event(struct rn_http_conn *conn, const struct rn_ws_event *event, struct rn_out *out)
 {
@@ -185,7 +187,7 @@ size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, siz
     return used;
 }
 
-/* ---- Time and the end ---------------------------------------------------------------------------------------- */
+/* ---- Time and the end ------------------------------------------------------------------------ */
 
 void rn_websocket_tick(struct rn_http_conn *conn, rn_ns now, struct rn_out *out)
 {

@@ -1,8 +1,10 @@
 /*
- * net/driver.c: the stream driver. Every event ends in pump(): give the machine what there is, drain it, send.
+ * net/driver.c: the stream driver. Every event ends in pump(): give the machine what there is,
+ * drain it, send.
  *
- * One send is in flight at a time, with all that the machine had to say; input that comes meanwhile waits, and when
- * too much of it waits, reading stops: a peer that doesn't take answers can't make us store its questions.
+ * One send is in flight at a time, with all that the machine had to say; input that comes meanwhile
+ * waits, and when too much of it waits, reading stops: a peer that doesn't take answers can't make
+ * us store its questions.
  */
 #include <runnel/driver.h>
 #include <runnel/runtime.h>
@@ -22,11 +24,12 @@ enum {
 
 enum { HELD_MAX = 4 }; /* buffers that may wait for the machine */
 
-/* How long a closed connection may go on discarding input, so that the peer can read the last answer before the kernel
- * answers further input with a reset (RFC 9112, section 9.6). */
+/* How long a closed connection may go on discarding input, so that the peer can read the last
+ * answer before the kernel answers further input with a reset (RFC 9112, section 9.6). */
 static const rn_ns linger_time = 2 * RN_SECOND;
 
-/* What a send needs, at the start of the buffer that it sends: an idle connection has none of it. */
+/* What a send needs, at the start of the buffer that it sends: an idle connection has none of
+ * it. */
 struct rn_driver_sending {
     struct rn_op op;
     struct rn_out out;
@@ -39,7 +42,7 @@ struct rn_driver_sending {
 
 static void pump(struct rn_stream_driver *driver);
 
-/* ---- Closing ------------------------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 static void on_closed(struct rn_op *op)
 {
@@ -133,7 +136,7 @@ static void start_linger(struct rn_stream_driver *driver)
     rn_op_start(driver->stream.worker, op, RN_NEVER);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 static void on_sent(struct rn_op *op);
 
@@ -240,9 +243,10 @@ static void on_sent(struct rn_op *op)
     pump(driver);
 }
 
-/* ---- Input --------------------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
-/* Makes the first held buffer longer with what stands in the second; false when there is nothing to add or no room. */
+/* Makes the first held buffer longer with what stands in the second; false when there is nothing
+ * to add or no room. */
 static bool merge_held(struct rn_stream_driver *driver)
 {
     struct rn_buf *first = driver->held, *second = first->next;
@@ -364,7 +368,7 @@ static void set_reading(struct rn_stream_driver *driver)
     }
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static void set_timer(struct rn_stream_driver *driver)
 {
@@ -398,7 +402,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
     }
 }
 
-/* ---- The centre ---------------------------------------------------------------------------------------------- */
+/* ---- The centre ------------------------------------------------------------------------------ */
 
 static void finish(struct rn_stream_driver *driver, rn_ns now)
 {

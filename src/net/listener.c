@@ -1,5 +1,6 @@
 /*
- * net/listener.c: accepting connections for as long as there are descriptors, and waiting quietly when there are none.
+ * net/listener.c: accepting connections for as long as there are descriptors, and waiting quietly
+ * when there are none.
  */
 #include <runnel/net.h>
 #include <runnel/runtime.h>

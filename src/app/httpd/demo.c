@@ -25,7 +25,7 @@ static void serve_json(struct rn_request *request)
     rn_respond_slice(request, 200, json_type, RN_BYTES("{\"message\":\"Hello, World!\"}"), NULL);
 }
 
-/* ---- The status, a worker at a time, so that any number of them fits ----------------------------------------- */
+/* ---- The status, a worker at a time, so that any number of them fits ------------------------- */
 
 struct status {
     unsigned worker;
@@ -37,7 +37,8 @@ enum { STATUS_ROOM = 1024 };
 static void status_head(struct rn_request *request, struct rn_text *text)
 {
     rn_ns uptime = rn_clock_monotonic() - started_at;
-    rn_text_format(text, "{\"version\":\"" RN_VERSION "\",\"uptime\":%u,\"backend\":\"%s\",\"workers\":[",
+    rn_text_format(text,
+                   "{\"version\":\"" RN_VERSION "\",\"uptime\":%u,\"backend\":\"%s\",\"workers\":[",
                    uptime / RN_SECOND, rn_worker_backend_name(rn_request_worker(request)));
 }
 
@@ -97,7 +98,7 @@ static void serve_status(struct rn_request *request)
     status_more(request);
 }
 
-/* ---- Echo ---------------------------------------------------------------------------------------------------- */
+/* ---- Echo ------------------------------------------------------------------------------------ */
 
 static size_t echo_body(struct rn_request *request, rn_bytes piece)
 {
@@ -114,7 +115,8 @@ static void serve_echo(struct rn_request *request)
     rn_response_head(request, "application/octet-stream", rn_request_content_length(request));
 }
 
-/* Text comes back as text, binary as binary; a message that came in pieces goes back in as many fragments. */
+/* Text comes back as text, binary as binary; a message that came in pieces goes back in as many
+ * fragments. */
 static void echo_message(struct rn_websocket *socket, const struct rn_ws_event *event)
 {
     int sent = rn_websocket_send(socket, event->opcode, event->first, event->last, event->data.ptr,
@@ -122,7 +124,7 @@ static void echo_message(struct rn_websocket *socket, const struct rn_ws_event *
     rn_assert(sent == 0); /* there is always room for an answer of the same size */
 }
 
-/* ---- Routes -------------------------------------------------------------------------------------------------- */
+/* ---- Routes ---------------------------------------------------------------------------------- */
 
 static struct rn_websocket_handler ws_echo = {.data = echo_message};
 

@@ -1,5 +1,6 @@
 /*
- * app/httpd/main.c: the program: settings into a server, signals, logs, and messages that say what to do.
+ * app/httpd/main.c: the program: settings into a server, signals, logs, and messages that say what
+ * to do.
  */
 #include "app/httpd/httpd.h"
 #include "base/text.h"
@@ -35,18 +36,22 @@ static void complain_of(const char *what, const char *name, int error, const cha
         if (log_level >= RN_LOG_INFO) rn_log_line(&main_log, __VA_ARGS__);                         \
     } while (0)
 
-/* ---- Logs ---------------------------------------------------------------------------------------------------- */
+/* ---- Logs ------------------------------------------------------------------------------------ */
 
 static int open_log(const char *path)
 {
-    return rn_sys_openat(RN_K_AT_FDCWD, path,
-                         RN_K_O_WRONLY | RN_K_O_CREAT | RN_K_O_APPEND | RN_K_O_CLOEXEC | RN_K_O_NONBLOCK,
-                         0644);
+    return rn_sys_openat(
+        RN_K_AT_FDCWD, path,
+        RN_K_O_WRONLY | RN_K_O_CREAT | RN_K_O_APPEND | RN_K_O_CLOEXEC | RN_K_O_NONBLOCK, 0644);
 }
 
-static bool is_file(const char *log) { return log && choice_of(log, (const char *[]){"-", "none", NULL}) < 0; }
+static bool is_file(const char *log)
+{
+    return log && choice_of(log, (const char *[]){"-", "none", NULL}) < 0;
+}
 
-/* A new file under the descriptor that the workers write to: after the log was moved away, or at the start. */
+/* A new file under the descriptor that the workers write to: after the log was moved away, or at
+ * the start. */
 static int reopen(const char *path, int *fd)
 {
     int opened = open_log(path);
@@ -66,7 +71,8 @@ static int reopen(const char *path, int *fd)
 static int reopen_logs(const struct settings *settings)
 {
     int result = is_file(settings->log) ? reopen(settings->log, &log_fd) : 0;
-    if (result == 0 && is_file(settings->access_log)) result = reopen(settings->access_log, &access_fd);
+    if (result == 0 && is_file(settings->access_log))
+        result = reopen(settings->access_log, &access_fd);
     return result;
 }
 
@@ -85,7 +91,7 @@ static int open_logs(const struct settings *settings)
     return reopen_logs(settings);
 }
 
-/* ---- The server ---------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static void on_rejected(void *context, const struct rn_backend_vt *backend, int error,
                         const char *missing)
@@ -199,6 +205,16 @@ static int check(const struct settings *settings)
     return 0;
 }
 
+/* A Unix socket's file outlives its socket. */
+static void remove_sockets(const struct settings *settings)
+{
+    for (unsigned i = 0; i < settings->bind_count; i++) {
+        rn_bytes bind = rn_bytes_text(settings->binds[i]);
+        if (bind.len > 5 && memcmp(bind.ptr, "unix:", 5) == 0 && bind.ptr[5] != '@')
+            rn_sys_unlinkat(RN_K_AT_FDCWD, settings->binds[i] + 5, 0);
+    }
+}
+
 static int run(struct settings *settings)
 {
     const uint64_t stop = RN_SIGNAL_BIT(RN_K_SIGTERM) | RN_SIGNAL_BIT(RN_K_SIGINT);
@@ -215,6 +231,7 @@ static int run(struct settings *settings)
         if (signal == RN_K_SIGHUP) reopen_logs(settings);
     note("stopping");
     rn_http_server_stop(server);
+    remove_sockets(settings);
     if (files) rn_static_close(files);
     note("stopped");
     return 0;

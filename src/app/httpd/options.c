@@ -104,8 +104,9 @@ static const struct option *find(const char *word)
     while (word[len] && word[len] != '=') len++;
     for (size_t i = 0; i < RN_COUNT(options); i++) {
         const struct option *option = &options[i];
-        if (word[1] == '-' ? rn_bytes_equal(rn_bytes_of(word + 2, len - 2), rn_bytes_text(option->name))
-                           : option->letter && word[1] == option->letter)
+        if (word[1] == '-'
+                ? rn_bytes_equal(rn_bytes_of(word + 2, len - 2), rn_bytes_text(option->name))
+                : option->letter && word[1] == option->letter)
             return option;
     }
     return NULL;

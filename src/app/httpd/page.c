@@ -1,5 +1,6 @@
 /*
- * app/httpd/page.c: the demo page: WebSocket echo and the server's live figures. Loads nothing from elsewhere.
+ * app/httpd/page.c: the demo page: WebSocket echo and the server's live figures. Loads nothing from
+ * elsewhere.
  */
 #include "app/httpd/httpd.h"
 
@@ -9,10 +10,13 @@ const char demo_page[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;"
     "color-scheme:light dark}pre{background:#8882;padding:.7em;border-radius:.4em;min-height:3em;"
     "max-height:14em;overflow:auto}input,button{font:inherit;padding:.2em .6em}table{width:100%;"
-    "border-collapse:collapse;text-align:right}th,td{padding:.1em .4em;border-bottom:1px solid #8884}"
-    "</style><h1>Runnel</h1><p>This page, its WebSocket and its figures come from one static binary. "
+    "border-collapse:collapse;text-align:right}th,td{padding:.1em .4em;border-bottom:1px solid "
+    "#8884}"
+    "</style><h1>Runnel</h1><p>This page, its WebSocket and its figures come from one static "
+    "binary. "
     "<a href=/plaintext>/plaintext</a> <a href=/json>/json</a> <a href=/status>/status</a>"
-    "<h2>WebSocket echo</h2><form id=form><input id=message value='Hello, Runnel' autocomplete=off> "
+    "<h2>WebSocket echo</h2><form id=form><input id=message value='Hello, Runnel' "
+    "autocomplete=off> "
     "<button id=send>Send</button> <span id=state>connecting</span></form><pre id=log></pre>"
     "<h2>Status</h2><pre id=status></pre><table id=table></table><script>"
     "let $=i=>document.getElementById(i),say=t=>{$('log').textContent+=t+'\\n';"
