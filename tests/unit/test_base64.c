@@ -1,0 +1,116 @@
+/*
+ * Base64: the vectors of RFC 4648, every byte in every place, and what a decoder must refuse.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "guard_page.h"
+#include "proto/base64.h"
+
+static rn_ssize decode(uint8_t *to, const char *text, size_t len)
+{
+    return rn_base64_decode(to, rn_bytes_of(guard_copy(text, len), len));
+}
+
+static void the_published_vectors(void **state)
+{
+    static const char *const vectors[][2] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\x14\xfb\x9c\x03\xd9\x7e", "FPucA9l+"},
+        {"\xff\xff\xbe\xff", "//++/w=="},
+    };
+    (void)state;
+    for (size_t i = 0; i < RN_COUNT(vectors); i++) {
+        const char *plain = vectors[i][0], *coded = vectors[i][1];
+        size_t len = strlen(plain), coded_len = strlen(coded);
+        char *to = (char *)guard_room(coded_len);
+        assert_int_equal(rn_base64_encode(to, rn_bytes_of(plain, len)), coded_len);
+        assert_memory_equal(to, coded, coded_len);
+        uint8_t back[16];
+        assert_int_equal(decode(back, coded, coded_len), len);
+        assert_memory_equal(back, plain, len);
+    }
+}
+
+/* Each value of each byte, in each of the three places of a group, and each length up to 48. */
+static void encoded_and_decoded_is_the_same(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= 48; len++) {
+        for (unsigned seed = 0; seed < 256; seed++) {
+            uint8_t plain[48], back[48];
+            char coded[64];
+            for (size_t i = 0; i < len; i++) plain[i] = (uint8_t)(seed + 37 * i);
+            size_t coded_len = rn_base64_encode(coded, rn_bytes_of(guard_copy(plain, len), len));
+            assert_int_equal(coded_len, (len + 2) / 3 * 4);
+            assert_int_equal(decode(back, coded, coded_len), len);
+            assert_memory_equal(back, plain, len);
+        }
+    }
+}
+
+static void what_is_no_base64_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "Z",        "Zg",     "Zg=",      "Zm9vYg", "Zm9vYg=", "=",    "==",      "===",
+        "====",     "Z===",   "Zg==Zg==", "Zg=g",   "Z=g=",    "=Zg=", "Zm9v=",   "Zm9v==",
+        "Zm9v====", "Zm9v\n", " Zm9",     "Zm9 ",   "Zm-v",    "Zm_v", "Zm9\x80", "Zm9v====Zm9v",
+    };
+    (void)state;
+    for (size_t i = 0; i < RN_COUNT(bad); i++) {
+        uint8_t to[16];
+        if (decode(to, bad[i], strlen(bad[i])) != RN_E_PROTOCOL) fail_msg("took \"%s\"", bad[i]);
+    }
+}
+
+/* Of all bytes just the 64 of the alphabet, in each place of a group. */
+static void the_alphabet_is_exact(void **state)
+{
+    (void)state;
+    for (size_t place = 0; place < 4; place++) {
+        unsigned taken = 0;
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char text[8] = "AAAAAAAA";
+            uint8_t to[8];
+            text[place] = (char)byte;
+            rn_ssize result = decode(to, text, sizeof(text));
+            assert_true(result == 6 || result == RN_E_PROTOCOL);
+            taken += result == 6;
+        }
+        assert_int_equal(taken, 64);
+    }
+}
+
+/* Section 3.5: they should be zero, a decoder may take others. */
+static void spare_bits_are_ignored(void **state)
+{
+    uint8_t to[4];
+    (void)state;
+    assert_int_equal(decode(to, "Zh==", 4), 1);
+    assert_int_equal(to[0], 'f');
+    assert_int_equal(decode(to, "Zm9=", 4), 2);
+    assert_memory_equal(to, "fo", 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_published_vectors),
+        cmocka_unit_test(encoded_and_decoded_is_the_same),
+        cmocka_unit_test(what_is_no_base64_is_refused),
+        cmocka_unit_test(the_alphabet_is_exact),
+        cmocka_unit_test(spare_bits_are_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
