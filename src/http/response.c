@@ -69,6 +69,12 @@ void rn_response_header(struct rn_request *request, const char *name, rn_bytes v
     put(request, "\r\n", 2);
 }
 
+void rn_response_headers(struct rn_request *request, rn_bytes block)
+{
+    rn_assert(request->response == RN_RESPONSE_FIELDS);
+    put(request, block.ptr, block.len);
+}
+
 /* Whether the connection ends with this response: asked for, or because the body that is still
  * to come won't be read. */
 static bool must_close(const struct rn_request *request)
@@ -203,19 +209,23 @@ int rn_respond(struct rn_request *request, unsigned status, const char *type, co
     return 0;
 }
 
+void rn_response_content(struct rn_request *request, rn_bytes content, struct rn_out_owner *owner)
+{
+    if (content.len <= rn_response_room(request) / 2) { /* so copies leave room for what follows */
+        rn_response_write(request, content.ptr, content.len);
+        if (owner) owner->release(owner);
+    } else if (!rn_response_slice(request, content, owner)) {
+        request->broken = true;
+    }
+    rn_response_end(request);
+}
+
 void rn_respond_slice(struct rn_request *request, unsigned status, const char *type, rn_bytes body,
                       struct rn_out_owner *owner)
 {
     rn_response_start(request, status);
     rn_response_head(request, type, body.len);
-    /* copied it leaves room for the answers that follow */
-    if (body.len <= rn_response_room(request) / 2) {
-        rn_response_write(request, body.ptr, body.len);
-        if (owner) owner->release(owner);
-    } else if (!rn_response_slice(request, body, owner)) {
-        request->broken = true;
-    }
-    rn_response_end(request);
+    rn_response_content(request, body, owner);
 }
 
 void rn_response_error(struct rn_request *request, unsigned status)
