@@ -1,0 +1,83 @@
+/*
+ * http/static_list.c: what is in a directory, as a page. It is written a few names at a time, as
+ * the peer takes it, so a directory may have any number of them.
+ */
+#include "http/static.h"
+
+#include <runnel/url.h>
+
+#include "base/text.h"
+#include "sys/sys.h"
+
+enum {
+    NAMES = 512,            /* bytes of directory entries that are read at once */
+    ENTRY_MIN = 24,         /* of the kernel's, with a short name */
+    MARKUP = 36,            /* around a name */
+    PAGE = NAMES * (3 + 6) + NAMES / ENTRY_MIN * MARKUP, /* what they become: see runnel/url.h */
+};
+
+/* rn_request_state */
+struct listing {
+    struct rn_static_file *directory;
+};
+
+static void add_name(struct rn_text *page, const struct rn_k_dirent64 *entry)
+{
+    rn_bytes name = rn_bytes_text(entry->d_name);
+    const char *slash = entry->d_type == RN_K_DT_DIR ? "/" : "";
+    if (*entry->d_name == '.') return;
+    rn_text_format(page, "<li><a href=\"");
+    page->len += (size_t)rn_url_encode_path(page->ptr + page->len, page->cap - page->len, name);
+    rn_text_format(page, "%s\">", slash);
+    page->len += (size_t)rn_url_escape_html(page->ptr + page->len, page->cap - page->len, name);
+    rn_text_format(page, "%s</a>\n", slash);
+}
+
+static void aborted(struct rn_request *request)
+{
+    struct listing *listing = rn_request_state(request);
+    rn_static_file_drop(listing->directory);
+}
+
+static void writable(struct rn_request *request)
+{
+    struct listing *listing = rn_request_state(request);
+    uint64_t names[NAMES / sizeof(uint64_t)];
+    char buffer[PAGE];
+    while (rn_response_room(request) >= sizeof buffer) {
+        struct rn_text page = {.ptr = buffer, .cap = sizeof buffer};
+        long count = rn_sys_getdents64(listing->directory->fd, names, sizeof names);
+        if (count <= 0) {
+            rn_static_file_drop(listing->directory);
+            rn_response_end(request);
+            return;
+        }
+        for (long at = 0; at < count;) {
+            const struct rn_k_dirent64 *entry = (const void *)((const char *)names + at);
+            add_name(&page, entry);
+            at += entry->d_reclen;
+        }
+        rn_response_write(request, buffer, page.len);
+    }
+}
+
+static const struct rn_request_callbacks callbacks = {.writable = writable, .aborted = aborted};
+
+void rn_static_list(struct rn_request *request, struct rn_static_file *directory, const char *path)
+{
+    struct listing *listing = rn_request_state(request);
+    char name[1024], head[2 * sizeof name + 128];
+    struct rn_text page = {.ptr = head, .cap = sizeof head};
+    rn_ssize len = rn_url_escape_html(name, sizeof name, rn_bytes_text(path));
+    if (len < 0) len = 0;
+    rn_response_start(request, 200);
+    rn_response_head(request, "text/html; charset=utf-8", RN_LENGTH_UNKNOWN);
+    rn_text_format(&page, "<!doctype html>\n<title>/%b</title>\n<h1>/%b</h1>\n<ul>\n", name,
+                   (size_t)len, name, (size_t)len);
+    rn_response_write(request, head, page.len);
+    listing->directory = directory;
+    rn_request_on(request, &callbacks);
+    if (!rn_request_is_head(request)) return;
+    aborted(request);
+    rn_response_end(request);
+}
