@@ -39,6 +39,7 @@ enum {
     STARVED = 16,  /* on the list of receives that wait for a buffer */
     POLLING = 32,  /* it waits for readiness: what is in the kernel is a poll of ours */
     OVER = 64,     /* its last completion was handed out, if not looked at yet */
+    RATIONED = 128, /* was starved: gets one buffer before it goes on as a multishot */
 };
 
 /* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
@@ -187,12 +188,13 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
         break;
     case RN_OP_RECVFROM:
         sqe->addr = (uintptr_t)&datagram;
+        sqe->ioprio = RN_K_IORING_RECV_MULTISHOT; /* another is direct() */
         /* fall through */
     case RN_OP_RECV:
         /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
         sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
-        sqe->ioprio = RN_K_IORING_RECVSEND_POLL_FIRST;
-        if (multishot) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
+        sqe->ioprio |= RN_K_IORING_RECVSEND_POLL_FIRST;
+        if (multishot && !(op->state & RATIONED)) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
         break;
     case RN_OP_RECV_INTO:
         /* Not with MSG_WAITALL: an error after a part would be lost. */
@@ -348,7 +350,8 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
 }
 
 /* Lends buffers to the kernel as far as there are places and the pool has some, then starts as many
- * of the starved receives as buffers are lent: the others would only starve again. */
+ * of the starved receives as buffers are lent, for one buffer each: more would only starve again,
+ * and a multishot would take them all. */
 static void lend(struct uring *u)
 {
     uint16_t tail = u->lent_tail;
@@ -366,7 +369,8 @@ static void lend(struct uring *u)
     u->lent_tail = tail;
     __atomic_store_n(&u->lent_ring->tail, tail, __ATOMIC_RELEASE);
 
-    struct rn_op **link = &u->starved.head, *op;
+    /* Ahead of the queue, or new receives would take the buffers again and again. */
+    struct rn_op **link = &u->starved.head, **at = &u->queue.head, *op;
     uint32_t credit = u->lent_count;
     while ((op = *link) && (credit || u->starved_asked)) {
         if (!credit && !(op->state & ASKED)) {
@@ -375,8 +379,12 @@ static void lend(struct uring *u)
         }
         if (credit) credit--;
         *link = op->next;
-        op->state &= (uint8_t)~STARVED;
-        enqueue(u, op);
+        op->state ^= STARVED | QUEUED | RATIONED;
+        op->next = *at;
+        if (!*at) u->queue.tail = &op->next;
+        *at = op;
+        at = &op->next;
+        u->queued++;
     }
     if (!op) {
         u->starved.tail = link;
@@ -469,7 +477,7 @@ static unsigned complete(struct uring *u, const struct rn_k_io_uring_cqe *cqe,
         .more = cqe->flags & RN_K_IORING_CQE_F_MORE,
     };
     if (!op) return 0; /* a cancellation that found nothing */
-    if (!done->more) op->state &= (uint8_t)~IN_KERNEL;
+    if (!done->more) op->state &= (uint8_t) ~(IN_KERNEL | RATIONED);
     if (op == &u->wake) {
         if (!done->more) enqueue(u, op);
         return 0;
