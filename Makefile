@@ -42,10 +42,34 @@ free = $(patsubst src/%.c,$(OUT)/free/%.o,$(1))
 
 all: $(OUT)/httpd
 
-$(OUT)/httpd: $(call free,$(HTTPD) $(COMMON) $(LIBC_FREE))
+# httpd.debug has the symbols (gdb build/httpd.debug PID); stripped it is httpd.plain; packed, with the unpacker in
+# front, it is httpd. DEBUG=1 and PACK=0 leave it plain.
+PACK ?= $(if $(DEBUG),0,1)
+PACK_FLAGS := $(WARN) -fno-strict-aliasing $(if $(filter aarch64,$(ARCH)),-DPACK_AARCH64)
+
+$(OUT)/httpd.debug: $(call free,$(HTTPD) $(COMMON) $(LIBC_FREE))
 	@mkdir -p $(@D)
-	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@.debug $^
-	$(if $(DEBUG),cp $@.debug $@,$(STRIP) -s -R .comment -R .note.gnu.property -o $@ $@.debug)
+	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $^
+
+$(OUT)/%.plain: $(OUT)/%.debug
+	$(if $(DEBUG),cp $< $@,$(STRIP) -s -R .comment -R .note.gnu.property -o $@ $<)
+
+$(OUT)/pack: pack/pack.c pack/model.h
+	@mkdir -p $(@D)
+	$(CC) $(PACK_FLAGS) -O2 -o $@ $< -lm
+
+$(OUT)/%.packed: $(OUT)/%.plain $(OUT)/pack
+	$(OUT)/pack $< $@
+
+ifeq ($(PACK),0)
+$(OUT)/httpd: $(OUT)/httpd.plain
+	cp $< $@
+else
+$(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
+	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -DPACKED='"$(OUT)/httpd.packed"' $(LINK) -s \
+	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
+	$(STRIP) -s -R .comment -R .note.gnu.property $@
+endif
 
 $(OUT)/free/sys/free_%.o: src/sys/free_%.c
 	@mkdir -p $(@D)

@@ -1,0 +1,183 @@
+/*
+ * pack/model.h: the packed form of a program: LZ77 over an adaptive binary range coder, as LZMA
+ * does it, cut down to what pays for fifty kilobytes of machine code. Here is all that both sides
+ * must agree on, and the decoder.
+ *
+ * Each step is a literal, or a match: a length and a distance back, or the last distance again.
+ */
+#ifndef PACK_MODEL_H
+#define PACK_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What segments are aligned to: the largest page a kernel for this machine has. */
+#ifdef PACK_AARCH64
+enum { PAGE = 65536 };
+#else
+enum { PAGE = 4096 };
+#endif
+
+enum {
+    PROBABILITY_BITS = 12,
+    ADAPT_SHIFT = 4,
+    LENGTH_MIN = 2,
+    LENGTH_SHORT = 15, /* longer ones take a second tree */
+    LENGTH_MAX = LENGTH_MIN + LENGTH_SHORT + 255,
+    STATES = 3, /* literals since the last match, at most 2 */
+    DISTANCE_CLASSES = 4,
+    DISTANCE_BITS = 5, /* of the tree that gives the number of bits */
+
+    /* where each group of probabilities begins */
+    AT_MATCH = 0,
+    AT_AGAIN = AT_MATCH + STATES,
+    AT_LENGTH = AT_AGAIN + STATES, /* two sets: fresh, again */
+    AT_LONG = AT_LENGTH + 2 * 16,
+    AT_DISTANCE = AT_LONG + 256,
+    AT_LOW = AT_DISTANCE + DISTANCE_CLASSES *
+                               (1 << DISTANCE_BITS), /* by number of bits, then a tree of up to 3 */
+    AT_REST = AT_LOW + 32 * 8,                       /* by position */
+    AT_LITERAL = AT_REST + 32,
+    AT_MATCHED =
+        AT_LITERAL + 256, /* a literal behind a match: the byte the match would go on with helps */
+    PROBABILITIES = AT_MATCHED + 512,
+};
+
+/* What stands before the coded bytes: where the program goes. */
+struct packed_segment {
+    uint64_t address;
+    uint64_t size;       /* in memory */
+    uint64_t protection; /* PROT_… */
+};
+
+struct packed_head {
+    uint64_t address; /* of the image: all segments */
+    uint64_t size;    /* in memory, page-rounded */
+    uint64_t length;  /* of the bytes that are coded */
+    uint64_t entry;
+    uint64_t program_headers;
+    uint64_t program_header_count;
+    uint64_t code_at; /* offset and length of what the branch filter went over */
+    uint64_t code_length;
+    struct packed_segment segments[4]; /* up to the first with size 0 */
+};
+
+struct decoder {
+    const uint8_t *in;
+    uint32_t range;
+    uint32_t code;
+    uint16_t *probabilities;
+};
+
+static unsigned decode_bit(struct decoder *decoder, unsigned at)
+{
+    uint16_t *p = &decoder->probabilities[at];
+    uint32_t bound = (decoder->range >> PROBABILITY_BITS) * *p;
+    unsigned bit = decoder->code >= bound;
+    if (bit) {
+        decoder->code -= bound;
+        decoder->range -= bound;
+        *p = (uint16_t)(*p - (*p >> ADAPT_SHIFT));
+    } else {
+        decoder->range = bound;
+        *p = (uint16_t)(*p + (((1 << PROBABILITY_BITS) - *p) >> ADAPT_SHIFT));
+    }
+    while (decoder->range < 1u << 24) {
+        decoder->range <<= 8;
+        decoder->code = decoder->code << 8 | *decoder->in++;
+    }
+    return bit;
+}
+
+static unsigned decode_tree(struct decoder *decoder, unsigned at, unsigned bits)
+{
+    unsigned node = 1, end = 1u << bits;
+    while (node < end) node = node << 1 | decode_bit(decoder, at + node);
+    return node - end;
+}
+
+static unsigned decode_distance(struct decoder *decoder, unsigned length)
+{
+    unsigned class = length - LENGTH_MIN < DISTANCE_CLASSES - 1 ? length - LENGTH_MIN
+                                                                : DISTANCE_CLASSES - 1;
+    unsigned bits = decode_tree(decoder, AT_DISTANCE + (class << DISTANCE_BITS), DISTANCE_BITS);
+    unsigned value = 1, node = 1;
+    for (unsigned i = bits; i--;) {
+        unsigned bit = node < 8 ? decode_bit(decoder, AT_LOW + bits * 8 + node)
+                                : decode_bit(decoder, AT_REST + i);
+        node = node << 1 | bit;
+        value = value << 1 | bit;
+    }
+    return value;
+}
+
+/* Decodes `length` bytes to `to`, with memory for PROBABILITIES numbers at `probabilities`. */
+static void decode(uint8_t *to, size_t length, const uint8_t *in, uint16_t *probabilities)
+{
+    struct decoder decoder = {in + 4, UINT32_MAX, 0, probabilities};
+    unsigned state = 0;
+    size_t distance = 1;
+    for (unsigned i = 0; i < PROBABILITIES; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
+    for (unsigned i = 0; i < 4; i++) decoder.code = decoder.code << 8 | in[i];
+    for (size_t at = 0; at < length;) {
+        if (decode_bit(&decoder, AT_MATCH + state)) {
+            unsigned again = decode_bit(&decoder, AT_AGAIN + state);
+            unsigned run = decode_tree(&decoder, AT_LENGTH + 16 * again, 4);
+            if (run == LENGTH_SHORT) run += decode_tree(&decoder, AT_LONG, 8);
+            run += LENGTH_MIN;
+            if (!again) distance = decode_distance(&decoder, run);
+            for (; run; run--, at++) to[at] = to[at - distance];
+            state = 0;
+            continue;
+        }
+        unsigned node = 1, expected = 0, matched = state == 0 && at >= distance;
+        if (matched) expected = to[at - distance];
+        while (node < 256) {
+            unsigned hint = expected >> 7 & 1;
+            expected <<= 1;
+            unsigned bit =
+                decode_bit(&decoder, (matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node);
+            if (hint != bit) matched = 0;
+            node = node << 1 | bit;
+        }
+        to[at++] = (uint8_t)node;
+        if (state < STATES - 1) state++;
+    }
+}
+
+/* Calls name their target relative to themselves; made absolute, calls of one function look
+ * alike. `back` undoes it. */
+#ifdef PACK_AARCH64
+static void filter_branches(uint8_t *code, size_t length, int back)
+{
+    for (size_t at = 0; at + 4 <= length; at += 4) {
+        uint32_t word;
+        __builtin_memcpy(&word, code + at, 4);
+        if (word >> 26 != 0x25) continue; /* BL */
+        uint32_t target = back ? word - (uint32_t)(at / 4) : word + (uint32_t)(at / 4);
+        word = 0x25u << 26 | (target & 0x3ffffff);
+        __builtin_memcpy(code + at, &word, 4);
+    }
+}
+#else
+static void filter_branches(uint8_t *code, size_t length, int back)
+{
+    int32_t size = (int32_t)length;
+    for (int32_t at = 1; at + 4 <= size; at++) {
+        if ((code[at - 1] & 0xfe) != 0xe8) continue; /* CALL, JMP */
+        int32_t value;
+        __builtin_memcpy(&value, code + at, 4);
+        if (back) value = (int32_t)__builtin_bswap32((uint32_t)value);
+        int32_t changed = value;
+        if (value >= -at && value < size) {
+            if (back) changed = value >= 0 ? value - at : value + size;
+            else changed = value < size - at ? value + at : value - size;
+        }
+        if (!back) changed = (int32_t)__builtin_bswap32((uint32_t)changed);
+        __builtin_memcpy(code + at, &changed, 4);
+        at += 4;
+    }
+}
+#endif
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * pack/unpack.c: the start of a packed program: puts the real one where it was linked to be, with
+ * the protection that each of its parts asks for, and goes on there. No page is ever writable and
+ * executable at once.
+ */
+#include "model.h"
+
+enum {
+    PROT_READ = 1,
+    PROT_WRITE = 2,
+    MAP_PRIVATE = 2,
+    MAP_FIXED_NOREPLACE = 0x100000,
+    MAP_ANONYMOUS = 0x20,
+    AT_PHDR = 3,
+    AT_PHNUM = 5,
+    AT_ENTRY = 9,
+};
+
+#ifdef PACK_AARCH64
+enum { NR_MMAP = 222, NR_MUNMAP = 215, NR_MPROTECT = 226, NR_EXIT = 94 };
+
+static long call(long number, long a, long b, long c, long d)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = -1;
+    register long x5 __asm__("x5") = 0;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+
+/* What was written as data is to be fetched as code: ARM ARM, B2.4.4. 16 bytes is the least a line
+ * can have. */
+static void make_visible(uint64_t from, uint64_t size)
+{
+    for (uint64_t at = from; at < from + size; at += 16)
+        __asm__ volatile("dc cvau, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb ish" ::: "memory");
+    for (uint64_t at = from; at < from + size; at += 16)
+        __asm__ volatile("ic ivau, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb ish\n isb" ::: "memory");
+}
+
+__asm__(".globl _start\n_start:\n mov x29, xzr\n mov x0, sp\n bl unpack\n br x0\n");
+#else
+enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10, NR_EXIT = 231 };
+
+static long call(long number, long a, long b, long c, long d)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = -1;
+    register long r9 __asm__("r9") = 0;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void make_visible(uint64_t from, uint64_t size) {}
+
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n call unpack\n jmp *%rax\n");
+#endif
+
+/* The program, as pack wrote it. */
+__asm__(".section .rodata.packed,\"a\"\n.balign 8\npacked:\n.incbin \"" PACKED "\"\n.text\n");
+extern const uint8_t packed[] __attribute__((visibility("hidden")));
+
+uint64_t unpack(uint64_t *stack);
+
+/* The program finds its own headers (thread-local storage, for one) where the kernel says they are.
+ */
+static void correct_auxiliary(uint64_t *stack, const struct packed_head *head)
+{
+    uint64_t *at = stack + 1 + stack[0] + 1; /* behind argc, argv and its NULL */
+    while (*at++) {
+    } /* envp */
+    for (; at[0]; at += 2) {
+        if (at[0] == AT_PHDR) at[1] = head->program_headers;
+        if (at[0] == AT_PHNUM) at[1] = head->program_header_count;
+        if (at[0] == AT_ENTRY) at[1] = head->entry;
+    }
+}
+
+uint64_t unpack(uint64_t *stack)
+{
+    enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + PAGE - 1) & ~(PAGE - 1) };
+    const struct packed_head *head = (const void *)packed;
+    uint8_t *image = (uint8_t *)head->address;
+    long size = (long)head->size;
+    long mapped = call(NR_MMAP, (long)image, size + SCRATCH, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+    if (mapped != (long)image) call(NR_EXIT, 127, 0, 0, 0);
+    decode(image, head->length, packed + sizeof *head, (uint16_t *)(void *)(image + size));
+    filter_branches(image + head->code_at, head->code_length, 1);
+    call(NR_MUNMAP, (long)image + size, SCRATCH, 0, 0);
+    make_visible(head->address + head->code_at, head->code_length);
+    for (const struct packed_segment *segment = head->segments; segment->size; segment++)
+        if (call(NR_MPROTECT, (long)segment->address, (long)segment->size,
+                 (long)segment->protection, 0))
+            call(NR_EXIT, 127, 0, 0, 0);
+    correct_auxiliary(stack, head);
+    return head->entry;
+}
