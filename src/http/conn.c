@@ -80,6 +80,20 @@ static void end_of_input(struct rn_http_conn *conn)
     }
 }
 
+/* Gives a request the driver's output for the time of a call. A length that isn't what it was says
+ * that it was sent in between. */
+static void lend_output(struct rn_request *request, struct rn_out *out)
+{
+    if (out->len != request->out_len) request->unsent = false;
+    request->out = out;
+}
+
+static void take_output_back(struct rn_request *request)
+{
+    request->out_len = request->out->len;
+    request->out = request->buf ? &request->stash : NULL;
+}
+
 static size_t request_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, size_t len,
                             struct rn_out *out)
 {
@@ -94,14 +108,14 @@ static size_t request_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, s
         conn->request = request;
         rn_request_begin(conn, request);
     }
-    request->out = out;
+    lend_output(request, out);
     if (request->phase == RN_REQUEST_HEAD) {
         used = head_input(conn, now, in, len);
     } else if (!rn_http1_body_done(&request->body)) {
         used = rn_request_feed(request, in, len);
         if (used) conn->deadline = now + options_of(conn)->idle_timeout;
     }
-    request->out = request->buf ? &request->stash : NULL;
+    take_output_back(request);
     return used;
 }
 
@@ -126,9 +140,9 @@ static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out
     if (conn->upgraded && !request) return rn_websocket_pop(conn, out);
     if (!request || request->phase == RN_REQUEST_HEAD) return false;
     uint32_t before = out->len;
-    request->out = out;
+    lend_output(request, out);
     rn_request_pop(request, out);
-    request->out = &request->stash;
+    take_output_back(request);
     settle(conn, now);
     return out->len != before || out->sealed;
 }
@@ -143,7 +157,7 @@ static void on_tick(struct rn_machine *machine, rn_ns now, struct rn_out *out)
     } else if (!request) {
         machine->flags |= RN_MACHINE_DONE;
     } else {
-        request->out = out;
+        lend_output(request, out);
         rn_request_fail(request, 408);
     }
     settle(conn, now);

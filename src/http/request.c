@@ -129,18 +129,30 @@ static void prepare_stash(struct rn_request *request)
 
 /* ---- The handler ----------------------------------------------------------------------------- */
 
-/* The server ends the request in the handler's place: with an answer if none was begun,
- * otherwise with a reset. */
+/* Takes back a response of which nothing was sent yet. */
+static void rewind_response(struct rn_request *request)
+{
+    if (!request->unsent) return;
+    request->out->len = request->response_at;
+    request->response = RN_RESPONSE_NONE;
+    request->chunked = false;
+}
+
+/* The server ends the request in the handler's place: with an answer if it still can, otherwise
+ * with a reset. A response that has ended stands. */
 void rn_request_fail(struct rn_request *request, unsigned status)
 {
     const struct rn_request_callbacks *callbacks = request->callbacks;
     request->close = true;
     request->http1.keep_alive = false;
+    if (request->response == RN_RESPONSE_ENDED) return;
     if (callbacks && callbacks->aborted) callbacks->aborted(request);
     request->callbacks = NULL;
+    rewind_response(request);
     if (request->response == RN_RESPONSE_NONE && !request->task_alive)
         rn_response_error(request, status);
-    else request->broken = true;
+    else
+        request->broken = true;
 }
 
 static void call_handler(struct rn_request *request)
@@ -204,6 +216,7 @@ void rn_request_dispatch(struct rn_request *request)
     struct rn_http_worker *worker = request->conn->worker;
     unsigned status = 200;
     worker->figures.requests++;
+    request->phase = RN_REQUEST_HANDLED;
     rn_http1_body_init(&request->body, &request->http1);
     request->continue_due = request->http1.expect_continue;
     rn_http_debug(worker, "[HTTP] fd=%d recv request", rn_request_fd(request));
@@ -213,7 +226,9 @@ void rn_request_dispatch(struct rn_request *request)
                   !request->route                ? " (none)"
                   : request->http1.path.len == 1 ? " (index)"
                                                  : "");
-    if (!request->route) {
+    if (status == 204) {
+        rn_respond(request, status, NULL, NULL, 0);
+    } else if (!request->route) {
         refuse(request, status, &allow);
     } else if (rn_http1_body_done(&request->body) || request->route->websocket ||
                (request->route->flags & RN_ROUTE_STREAM)) {

@@ -48,6 +48,8 @@ void rn_response_start(struct rn_request *request, unsigned status)
     if (rn_worker_now(worker->worker) >= worker->date_until) refresh_date(worker);
     rn_assert(request->response == RN_RESPONSE_NONE);
     request->response = RN_RESPONSE_FIELDS;
+    request->unsent = request->out && request->out != &request->stash;
+    if (request->unsent) request->response_at = request->out->len;
     request->status = (uint16_t)status;
     if (rn_likely(status == 200)) {
         put(request, worker->prefix, PREFIX);
@@ -160,6 +162,7 @@ static bool seal(struct rn_request *request, uint64_t length, struct rn_out_owne
         count_content(request, length);
         out->owner = owner;
         out->sealed = true;
+        request->unsent = false;
         return true;
     }
     if (owner) owner->release(owner);

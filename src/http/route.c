@@ -64,6 +64,7 @@ const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
         if (method_in(route->methods, RN_BYTES("GET"))) rn_text_format(allow, ", HEAD");
     }
     *status = allow->len ? 405 : 404;
+    if (request->head[request->http1.path.at] == '*') *status = 204; /* OPTIONS for the server */
     if (method == RN_HTTP1_OTHER || method == RN_HTTP1_CONNECT || method == RN_HTTP1_TRACE)
         *status = 501;
     return NULL;

@@ -73,6 +73,9 @@ struct rn_request {
     uint64_t discarded;
     struct rn_out stash;
     struct rn_http1_body body;
+    uint32_t response_at;  /* where it begins in the driver's output, while `unsent` */
+    uint32_t out_len;      /* of the driver's output when it was last seen */
+    bool unsent;           /* nothing of the response was sent yet: it can be taken back */
     uint32_t head_len;
     uint32_t body_len;     /* collected, in buf behind the head */
     uint16_t status;
