@@ -16,9 +16,8 @@ static int check_options(struct rn_runtime_options *options)
     return 0;
 }
 
-static int start_workers(struct rn_runtime *runtime)
+static int start_workers(struct rn_runtime *runtime, unsigned count)
 {
-    unsigned count = runtime->options.workers;
     uint32_t running = 0;
     int result = 0;
     while (running < count && result == 0) {
@@ -28,15 +27,16 @@ static int start_workers(struct rn_runtime *runtime)
         result = rn_thread_start(&worker->thread, rn_worker_main, worker, WORKER_STACK);
         if (result == 0) running++;
     }
-    /* No worker may look at a neighbour before all are there, nor the caller at any: wait for
-     * all. */
     uint32_t started;
     while ((started = __atomic_load_n(&runtime->started, __ATOMIC_ACQUIRE)) < running)
         rn_sys_futex_wait(&runtime->started, started, NULL);
     for (unsigned i = 0; i < running && result == 0; i++)
         result = runtime->workers[i].start_result;
-    /* otherwise others may be reading it */
-    if (running < count) runtime->options.workers = running;
+    runtime->options.workers = running;
+    /* Stopped before they go, those that did start end without a turn. */
+    if (result < 0) rn_runtime_stop(runtime);
+    __atomic_store_n(&runtime->go, 1, __ATOMIC_RELEASE);
+    rn_sys_futex_wake(&runtime->go, RN_WORKERS_MAX);
     return result;
 }
 
@@ -50,10 +50,10 @@ int rn_runtime_start(struct rn_runtime **started, const struct rn_runtime_option
     if (!runtime) return -RN_K_ENOMEM;
     runtime->options = checked;
     runtime->mapped = size;
+    runtime->options.workers = 0; /* so many are there to join */
     result = rn_shared_stack_init(&runtime->shared, checked.shared_tasks);
-    if (result == 0) result = start_workers(runtime);
+    if (result == 0) result = start_workers(runtime, checked.workers);
     if (result < 0) {
-        rn_runtime_stop(runtime);
         rn_runtime_join(runtime);
         return result;
     }

@@ -184,9 +184,11 @@ void rn_worker_main(void *argument)
     struct rn_worker *worker = argument;
     struct rn_runtime *runtime = worker->runtime;
     worker->start_result = rn_worker_start(worker);
-    if (worker->start_result < 0) __atomic_store_n(&runtime->stopping, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&runtime->started, 1, __ATOMIC_RELEASE);
     rn_sys_futex_wake(&runtime->started, 1);
+    /* The first one must not give work to another that isn't there yet. */
+    while (!__atomic_load_n(&runtime->go, __ATOMIC_ACQUIRE))
+        rn_sys_futex_wait(&runtime->go, 0, NULL);
     while (!__atomic_load_n(&runtime->stopping, __ATOMIC_RELAXED)) {
         int result = rn_worker_turn(worker);
         if (result < 0) worker->start_result = result;

@@ -58,6 +58,7 @@ struct rn_runtime {
     struct rn_shared_stack shared;
     uint32_t stopping; /* atomic */
     uint32_t started;  /* atomic, a futex: workers that have started or failed to */
+    uint32_t go;       /* atomic, a futex: all have started */
     size_t mapped;
     struct rn_worker workers[];
 };

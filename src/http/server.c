@@ -175,6 +175,7 @@ static int start_worker(struct rn_worker *running, void *context)
     struct rn_http_worker *worker = &server->workers[index];
     uint32_t count = server->options.connections_max;
     worker->worker = running;
+    __atomic_store_n(&server->runtime, rn_worker_runtime(running), __ATOMIC_RELAXED);
     worker->drain.expire = on_drain_timeout;
     worker->stop.run = on_stop;
     worker->resume.run = on_resume;
@@ -346,6 +347,7 @@ int rn_http_server_start(struct rn_http_server *server)
     };
     int result = make_handoffs(server);
     if (result == 0) result = rn_runtime_start(&server->runtime, &runtime);
+    if (result < 0) server->runtime = NULL;
     return result;
 }
 
