@@ -10,7 +10,7 @@
 #include "proto/http_range.h"
 #include "sys/sys.h"
 
-/* ---- Without a file ------------------------------------------------------------------------------------------ */
+/* ---- Without a file -------------------------------------------------------------------------- */
 
 /* To the same directory with its slash. What was in front of the key, the route's own part of the
  * path, stays as it was sent. */
@@ -66,7 +66,7 @@ static void answer_without(struct rn_request *request, struct rn_static_part *pa
     rn_response_error(request, status_of(error));
 }
 
-/* ---- Several ranges ------------------------------------------------------------------------------------------ */
+/* ---- Several ranges -------------------------------------------------------------------------- */
 
 /* rn_request_state. The ranges themselves are read from the request's field again. */
 struct parts {
@@ -137,7 +137,7 @@ static void answer_parts(struct rn_request *request, struct rn_static_entry *ent
     send_parts(request);
 }
 
-/* ---- With a file --------------------------------------------------------------------------------------------- */
+/* ---- With a file ----------------------------------------------------------------------------- */
 
 static void send_content(struct rn_request *request, struct rn_static_entry *entry, uint64_t offset,
                          uint64_t length)

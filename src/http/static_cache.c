@@ -337,7 +337,7 @@ struct rn_static_entry *rn_static_find(struct rn_static_part *part, rn_bytes key
     return find_slowly(part, &place, now, open, found, error);
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static size_t map_size(const struct rn_static *files)
 {
