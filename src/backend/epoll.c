@@ -21,33 +21,32 @@ static int add(struct rn_readiness *engine, int fd)
         .events = RN_K_EPOLLIN | RN_K_EPOLLPRI | RN_K_EPOLLOUT | RN_K_EPOLLRDHUP | RN_K_EPOLLET,
         .data = (uint32_t)fd,
     };
+    engine->base.syscalls++;
     return rn_sys_epoll_ctl(((struct epoll *)engine)->fd, RN_K_EPOLL_CTL_ADD, fd, &event);
 }
 
-static int wait_milliseconds(struct epoll *epoll, struct rn_k_epoll_event *events, rn_ns timeout)
-{
-    rn_ns rounded = timeout / RN_MILLISECOND + !!(timeout % RN_MILLISECOND);
-    int limit = timeout == RN_NEVER ? -1 : rounded > INT32_MAX ? INT32_MAX : (int)rounded;
-    return rn_sys_epoll_pwait(epoll->fd, events, EVENTS_MAX, limit, NULL);
-}
-
-static int wait(struct rn_readiness *engine, rn_ns timeout)
+static int wait(struct rn_readiness *engine, struct rn_k_timespec *limit)
 {
     struct epoll *epoll = (struct epoll *)engine;
     struct rn_k_epoll_event events[EVENTS_MAX];
     int count = -RN_K_ENOSYS;
     if (!epoll->milliseconds) {
-        struct rn_k_timespec limit = rn_timespec_of(timeout);
-        count = rn_sys_epoll_pwait2(epoll->fd, events, EVENTS_MAX,
-                                    timeout == RN_NEVER ? NULL : &limit, NULL);
+        count = rn_sys_epoll_pwait2(epoll->fd, events, EVENTS_MAX, limit, NULL);
         /* Sandboxes that are older than the call refuse it with EPERM. */
         epoll->milliseconds = count == -RN_K_ENOSYS || count == -RN_K_EPERM;
     }
-    if (epoll->milliseconds) count = wait_milliseconds(epoll, events, timeout);
-    if (count < 0) return count == -RN_K_EINTR ? 0 : count;
+    if (epoll->milliseconds) {
+        /* Rounded up; and never more than a day, which nobody notices. */
+        int time = -1;
+        if (limit)
+            time = limit->tv_sec > 86400
+                       ? 86400000
+                       : (int)limit->tv_sec * 1000 + ((int)limit->tv_nsec + 999999) / 1000000;
+        count = rn_sys_epoll_pwait(epoll->fd, events, EVENTS_MAX, time, NULL);
+    }
     for (int i = 0; i < count; i++)
         rn_readiness_event(engine, (uint32_t)events[i].data, events[i].events);
-    return 0;
+    return count;
 }
 
 static int probe(const char **missing)

@@ -17,7 +17,6 @@ static int add(struct rn_readiness *engine, int fd)
 {
     struct poll *poll = (struct poll *)engine;
     if ((uint32_t)fd >= poll->end) poll->end = (uint32_t)fd + 1;
-    engine->base.syscalls--; /* what the engine counts for this, since epoll's is one */
     return 0;
 }
 
@@ -35,19 +34,17 @@ static uint32_t events_wanted(const struct rn_readiness_entry *entry)
     return events;
 }
 
-static int wait(struct rn_readiness *engine, rn_ns timeout)
+static int wait(struct rn_readiness *engine, struct rn_k_timespec *limit)
 {
     struct poll *poll = (struct poll *)engine;
-    struct rn_k_timespec limit = rn_timespec_of(timeout);
     struct rn_k_pollfd *end = poll->list;
     *end++ = (struct rn_k_pollfd){.fd = engine->wake, .events = RN_K_POLLIN};
     for (uint32_t fd = 0; fd < poll->end; fd++) {
         uint32_t events = events_wanted(&engine->table[fd]);
         if (events) *end++ = (struct rn_k_pollfd){.fd = (int)fd, .events = (int16_t)events};
     }
-    int count = rn_sys_ppoll(poll->list, (size_t)(end - poll->list),
-                             timeout == RN_NEVER ? NULL : &limit, NULL);
-    if (count <= 0) return count == -RN_K_EINTR ? 0 : count;
+    int count = rn_sys_ppoll(poll->list, (size_t)(end - poll->list), limit, NULL);
+    if (count <= 0) return count;
     if (poll->list->revents) {
         uint64_t times;
         engine->base.syscalls++;

@@ -23,33 +23,46 @@ enum {
 /* What attempt() says besides a result: far below any error. */
 enum {
     WAIT = -20001,  /* until the descriptor is ready */
-    AGAIN = -20002, /* in the next turn, so that others have theirs */
+    AGAIN = -20002, /* when the others had their turn */
     STARVE = -20003 /* until a buffer comes back */
 };
 
 enum {
-    BATCH_MAX = 16,           /* connections or datagrams of one descriptor in a turn */
-    SENDFILE_MAX = 1 << 20,   /* bytes of one op in a turn */
+    SENDFILE_MAX = 256 << 10, /* bytes of one op until others have their turn */
     VECTORS_MAX = 1024,       /* UIO_MAXIOV */
     TURNS_WITHOUT_EVENTS = 4, /* while there is other work */
 };
 
-enum { FOR_READ = 1 << RN_READ_SIDE, FOR_WRITE = 1 << RN_WRITE_SIDE, ON_EVENT = 4, BATCH = 8 };
+enum {
+    FOR_READ = 1 << RN_READ_SIDE,
+    FOR_WRITE = 1 << RN_WRITE_SIDE,
+    ON_EVENT = 4,  /* not tried before something came in, since it would mostly be in vain */
+    BUFFER = 8,    /* takes one of the pool */
+    PROGRESS = 16, /* goes on until all is done */
+};
+enum { QUIETLY = RN_K_MSG_DONTWAIT | RN_K_MSG_NOSIGNAL };
 
-/* ON_EVENT: not tried before something came in, since it would mostly be in vain. */
-static const uint8_t traits[RN_OP_CODES] = {
-    [RN_OP_ACCEPT] = FOR_READ | ON_EVENT | BATCH,
-    [RN_OP_CONNECT] = FOR_WRITE,
-    [RN_OP_RECV] = FOR_READ | ON_EVENT,
-    [RN_OP_RECV_INTO] = FOR_READ | ON_EVENT,
-    [RN_OP_SEND] = FOR_WRITE,
-    [RN_OP_SENDV] = FOR_WRITE,
-    [RN_OP_RECVFROM] = FOR_READ | ON_EVENT | BATCH,
-    [RN_OP_SENDTO] = FOR_WRITE,
-    [RN_OP_READ] = FOR_READ,
-    [RN_OP_WRITE] = FOR_WRITE,
-    [RN_OP_SENDFILE] = FOR_WRITE,
-    [RN_OP_POLL] = FOR_READ, /* but see sides() */
+/* The system call behind an op, and its flags, if it takes any. */
+static const struct {
+    uint16_t nr;
+    uint16_t traits;
+    uint32_t flags;
+} codes[RN_OP_CODES] = {
+    [RN_OP_ACCEPT] = {RN_NR_ACCEPT4, FOR_READ | ON_EVENT, RN_K_SOCK_NONBLOCK | RN_K_SOCK_CLOEXEC},
+    [RN_OP_CONNECT] = {RN_NR_CONNECT, FOR_WRITE, 0},
+    [RN_OP_RECV] = {RN_NR_RECVFROM, FOR_READ | ON_EVENT | BUFFER, RN_K_MSG_DONTWAIT},
+    [RN_OP_RECV_INTO] = {RN_NR_RECVFROM, FOR_READ | ON_EVENT | PROGRESS, RN_K_MSG_DONTWAIT},
+    [RN_OP_SEND] = {RN_NR_SENDTO, FOR_WRITE | PROGRESS, QUIETLY},
+    [RN_OP_SENDV] = {RN_NR_SENDMSG, FOR_WRITE | PROGRESS, QUIETLY},
+    [RN_OP_RECVFROM] = {RN_NR_RECVMSG, FOR_READ | ON_EVENT | BUFFER, RN_K_MSG_DONTWAIT},
+    [RN_OP_SENDTO] = {RN_NR_SENDTO, FOR_WRITE, QUIETLY},
+    [RN_OP_READ] = {RN_NR_READ, FOR_READ, 0},
+    [RN_OP_WRITE] = {RN_NR_WRITE, FOR_WRITE, 0},
+    [RN_OP_SENDFILE] = {RN_NR_SENDFILE, FOR_WRITE | PROGRESS, 0},
+    [RN_OP_OPEN] = {RN_NR_OPENAT2, 0, sizeof(struct rn_k_open_how)},
+    [RN_OP_CLOSE] = {RN_NR_CLOSE, 0, 0},
+    [RN_OP_SHUTDOWN] = {RN_NR_SHUTDOWN, 0, 0},
+    [RN_OP_POLL] = {RN_NR_PPOLL, FOR_READ | FOR_WRITE, 0}, /* or one of them: see sides() */
 };
 
 static void push(struct rn_op_list *list, struct rn_op *op)
@@ -64,78 +77,62 @@ static void push(struct rn_op_list *list, struct rn_op *op)
 
 static unsigned sides(const struct rn_op *op)
 {
-    unsigned both = FOR_READ | FOR_WRITE;
-    if (op->code != RN_OP_POLL) return traits[op->code] & both;
+    unsigned on = codes[op->code].traits & (FOR_READ | FOR_WRITE);
+    if (on != (FOR_READ | FOR_WRITE)) return on;
     if (!(op->arg.events & RN_K_POLLOUT)) return FOR_READ;
-    return op->arg.events & ~(unsigned)RN_K_POLLOUT ? both : FOR_WRITE;
+    return op->arg.events & ~(unsigned)RN_K_POLLOUT ? on : FOR_WRITE;
 }
 
-/* The op is under way on its descriptor, or is so no more. */
-static void occupy(struct rn_readiness *engine, struct rn_op *op, unsigned state)
+/* The op is no more under way on its descriptor. */
+static void leave(struct rn_readiness *engine, struct rn_op *op)
 {
     struct rn_readiness_entry *entry = &engine->table[op->fd];
-    struct rn_op *value = state == RN_AT_REST ? NULL : op;
-    unsigned on = sides(op);
-    if (on & FOR_READ) entry->op[RN_READ_SIDE] = value;
-    if (on & FOR_WRITE) entry->op[RN_WRITE_SIDE] = value;
-    op->state = (uint8_t)state;
-}
-
-static void finish(struct rn_readiness *engine, struct rn_op *op, int64_t result)
-{
-    if (op->state != RN_AT_REST) occupy(engine, op, RN_AT_REST);
-    op->result = result;
-    push(&engine->queue, op);
+    for (unsigned side = 0; side < 2; side++)
+        if (entry->op[side] == op) entry->op[side] = NULL;
+    op->state = RN_AT_REST;
 }
 
 /* Lets the op wait for its descriptor. The first time, the poller learns of the descriptor, and
  * then reports what is there already. */
-static void park(struct rn_readiness *engine, struct rn_op *op)
+static int park(struct rn_readiness *engine, struct rn_op *op)
 {
     struct rn_readiness_entry *entry = &engine->table[op->fd];
-    occupy(engine, op, RN_WAITING);
-    if (traits[op->code] & ON_EVENT) entry->flags &= (uint8_t)~READABLE;
-    if (entry->flags & REGISTERED) return;
-    int result = engine->poller->add(engine, op->fd);
-    engine->base.syscalls++;
-    if (result < 0)
-        finish(engine, op, result);
-    else
-        entry->flags |= REGISTERED;
+    op->state = RN_WAITING;
+    if (codes[op->code].traits & ON_EVENT) entry->flags &= (uint8_t)~READABLE;
+    if (entry->flags & REGISTERED) return 0;
+    entry->flags |= REGISTERED;
+    return engine->poller->add(engine, op->fd);
 }
 
-static void retry(struct rn_readiness *engine, struct rn_op *op)
+/* Does with the op what attempt() said of it. */
+static void settle(struct rn_readiness *engine, struct rn_op *op, int64_t result)
 {
-    occupy(engine, op, RN_QUEUED);
+    if (result <= WAIT) {
+        if (op->state == RN_AT_REST) {
+            struct rn_readiness_entry *entry = &engine->table[op->fd];
+            unsigned on = sides(op);
+            if (on & FOR_READ) entry->op[RN_READ_SIDE] = op;
+            if (on & FOR_WRITE) entry->op[RN_WRITE_SIDE] = op;
+        }
+        if (result != WAIT) {
+            op->state = result == AGAIN ? RN_QUEUED : RN_STARVED;
+            push(result == AGAIN ? &engine->queue : &engine->starved, op);
+            return;
+        }
+        result = park(engine, op);
+        if (result == 0) return;
+        engine->table[op->fd].flags = 0;
+        leave(engine, op);
+    }
+    op->result = result;
     push(&engine->queue, op);
 }
 
-static void settle(struct rn_readiness *engine, struct rn_op *op, int64_t result)
-{
-    if (result > WAIT) {
-        finish(engine, op, result);
-    } else if (result == WAIT) {
-        park(engine, op);
-    } else if (result == AGAIN) {
-        retry(engine, op);
-    } else {
-        occupy(engine, op, RN_STARVED);
-        push(&engine->starved, op);
-    }
-}
-
-/* A stream gave less than was asked for: it is empty, epoll(7), unless its end is to be read. */
-static bool drained(struct rn_readiness_entry *entry, int64_t got, size_t asked)
-{
-    if ((size_t)got < asked && !(entry->flags & HUNG_UP)) entry->flags &= (uint8_t)~READABLE;
-    return !(entry->flags & READABLE);
-}
-
-static long receive_datagram(int fd, struct rn_buf *buf)
+__attribute__((noinline)) static long receive_datagram(int fd, struct rn_buf *buf)
 {
     struct rn_datagram *datagram = (void *)buf->data;
     buf->at = sizeof *datagram;
-    struct rn_k_iovec part = {buf->data + sizeof *datagram, buf->cap - sizeof *datagram};
+    struct rn_k_iovec part = {datagram + 1, buf->cap - sizeof *datagram};
     struct rn_k_msghdr message = {
         .msg_name = datagram->address,
         .msg_namelen = sizeof datagram->address,
@@ -148,89 +145,117 @@ static long receive_datagram(int fd, struct rn_buf *buf)
     return result;
 }
 
+/* A stream that gave less than was asked for is empty, epoll(7), unless its end is to come. */
+static void drained(struct rn_readiness *engine, struct rn_op *op, long got, size_t asked)
+{
+    struct rn_readiness_entry *entry = &engine->table[op->fd];
+    if (got < (long)asked && !(entry->flags & HUNG_UP)) entry->flags &= (uint8_t)~READABLE;
+}
+
 static int64_t receive(struct rn_readiness *engine, struct rn_op *op)
 {
     bool stream = op->code == RN_OP_RECV;
+    long result;
     struct rn_buf *buf = rn_pool_take(engine->base.pool);
-    if (!buf) {
-        engine->base.syscalls--;
-        return STARVE;
+    if (!buf) return STARVE;
+    engine->base.syscalls++;
+    if (stream) {
+        result = rn_sys_recv(op->fd, buf->data, buf->cap, RN_K_MSG_DONTWAIT);
+        drained(engine, op, result, buf->cap);
+    } else {
+        result = receive_datagram(op->fd, buf);
     }
-    long result = stream ? rn_sys_recv(op->fd, buf->data, buf->cap, RN_K_MSG_DONTWAIT)
-                         : receive_datagram(op->fd, buf);
-    if (result < stream) {
-        rn_pool_put(engine->base.pool, buf);
+    if (result >= stream) {
+        op->buf = buf;
+        buf->len = (uint32_t)result;
         return result;
     }
-    if (stream) drained(&engine->table[op->fd], result, buf->cap);
-    buf->len = (uint32_t)result;
-    op->buf = buf;
-    return result;
+    rn_pool_put(engine->base.pool, buf);
+    return result == -RN_K_EAGAIN ? WAIT : result;
 }
 
-static int64_t receive_into(struct rn_readiness *engine, struct rn_op *op)
-{
-    size_t left = op->arg.memory.len - op->progress;
-    long result =
-        rn_sys_recv(op->fd, (char *)op->arg.memory.ptr + op->progress, left, RN_K_MSG_DONTWAIT);
-    if (result < 0) return result;
-    op->progress += (size_t)result;
-    bool empty = drained(&engine->table[op->fd], result, left);
-    if (result == 0 || (size_t)result == left || !(op->flags & RN_OP_ALL))
-        return (int64_t)op->progress;
-    return empty ? WAIT : AGAIN;
-}
+struct call {
+    long nr, fd, a, b, c, d, e;
+};
 
-/* Connections that were gone before they were taken, accept(2): the next one may be fine. */
-static int64_t accept(struct rn_readiness *engine, struct rn_op *op)
+/* What its arguments may point to. */
+union scratch {
+    struct rn_k_msghdr message;
+    uint64_t offset;
+    struct {
+        struct rn_k_pollfd poll;
+        struct rn_k_timespec now;
+    };
+};
+
+/* What is done is behind the first argument, what is left is the second. That holds for a file as
+ * for memory: the fields of op->arg are laid out for it. */
+static void prepare(const struct rn_op *op, struct call *call, union scratch *scratch)
 {
-    static const uint8_t passing[] = {RN_K_EINTR,       RN_K_EPROTO,       RN_K_ENETDOWN,
-                                      RN_K_ENETUNREACH, RN_K_ECONNABORTED, RN_K_EHOSTUNREACH};
-    int result = rn_sys_accept4(op->fd, NULL, NULL, RN_K_SOCK_NONBLOCK | RN_K_SOCK_CLOEXEC);
-    if (result >= 0) {
-        /* Its last owner may have closed it without telling this backend. */
-        if ((uint32_t)result < engine->descriptors) engine->table[result].flags = 0;
-        return result;
+    call->nr = codes[op->code].nr;
+    call->fd = op->fd;
+    call->a = (long)op->arg.memory.ptr + (long)op->progress;
+    call->b = (long)(op->arg.memory.len - op->progress);
+    call->c = codes[op->code].flags;
+    if (op->flags & RN_OP_CORK) call->c |= RN_K_MSG_MORE;
+    call->d = call->e = 0;
+    switch (op->code) {
+    case RN_OP_ACCEPT: call->a = call->b = 0; break;
+    case RN_OP_SENDTO:
+        call->d = (long)op->arg.datagram.address;
+        call->e = op->arg.datagram.address_len;
+        break;
+    case RN_OP_SENDV: {
+        uint32_t count = op->arg.vector.count;
+        scratch->message = (struct rn_k_msghdr){
+            .msg_iov = (void *)op->arg.vector.vectors,
+            .msg_iovlen = count < VECTORS_MAX ? count : VECTORS_MAX,
+        };
+        call->a = (long)&scratch->message;
+        call->b = call->c;
+        break;
     }
-    for (unsigned i = 0; i < sizeof passing; i++)
-        if (result == -passing[i]) return AGAIN;
-    return result;
+    case RN_OP_SENDFILE:
+        scratch->offset = (uint64_t)call->a;
+        call->c = (uint64_t)call->b < SENDFILE_MAX ? call->b : SENDFILE_MAX;
+        call->a = op->arg.file.fd;
+        call->b = (long)&scratch->offset;
+        break;
+    case RN_OP_POLL:
+        scratch->poll = (struct rn_k_pollfd){op->fd, (int16_t)op->arg.events, 0};
+        scratch->now = (struct rn_k_timespec){0};
+        call->fd = (long)&scratch->poll; /* the one call that doesn't begin with the descriptor */
+        call->a = 1;
+        call->b = (long)&scratch->now;
+        call->c = 0;
+        break;
+    case RN_OP_READ:
+    case RN_OP_WRITE:
+        _Static_assert(RN_NR_PREAD64 - RN_NR_READ == RN_NR_PWRITE64 - RN_NR_WRITE, "as one");
+        call->c = op->arg.memory.offset;
+        if (call->c >= 0) call->nr += RN_NR_PREAD64 - RN_NR_READ;
+    }
 }
 
-static int send_flags(const struct rn_op *op)
+static int64_t failure(const struct rn_op *op, int64_t error)
 {
-    return RN_K_MSG_DONTWAIT | RN_K_MSG_NOSIGNAL | (op->flags & RN_OP_CORK ? RN_K_MSG_MORE : 0);
+    /* Under way. The same call again and again is answered with the outcome once there is one.
+     * -EAGAIN is a Unix socket with a full backlog, which nothing announces the end of: that is the
+     * caller's to handle. */
+    if (op->code == RN_OP_CONNECT)
+        return error == -RN_K_EINPROGRESS || error == -RN_K_EALREADY ? WAIT : error;
+    /* A connection that was gone before it was taken, accept(2): the next one may be fine. */
+    if (op->code == RN_OP_ACCEPT && (error == -RN_K_ECONNABORTED || error == -RN_K_EPROTO))
+        return AGAIN;
+    return error == -RN_K_EAGAIN ? WAIT : error;
 }
 
-/* A send that took a part left the socket full, and the kernel's mark for it set: the edge comes.
- * */
-static int64_t send_memory(struct rn_op *op)
-{
-    size_t left = op->arg.memory.len - op->progress;
-    long result =
-        rn_sys_send(op->fd, (char *)op->arg.memory.ptr + op->progress, left, send_flags(op));
-    if (result < 0) return result;
-    op->progress += (size_t)result;
-    return (size_t)result == left ? (int64_t)op->progress : WAIT;
-}
-
-static int64_t send_vectors(struct rn_op *op)
+/* Drops what went out from the front of the vectors. */
+static int64_t consume(struct rn_op *op, size_t sent)
 {
     struct rn_vector *vector = op->arg.vector.vectors;
     uint32_t count = op->arg.vector.count;
-    struct rn_k_msghdr message = {
-        .msg_iov = (void *)vector,
-        .msg_iovlen = count < VECTORS_MAX ? count : VECTORS_MAX,
-    };
-    long result = rn_sys_sendmsg(op->fd, &message, send_flags(op));
-    if (result < 0) return result;
-    op->progress += (size_t)result;
-    size_t sent = (size_t)result;
-    while (count && vector->len <= sent) {
-        sent -= vector->len;
-        vector++;
-        count--;
-    }
+    for (; count && vector->len <= sent; count--) sent -= vector++->len;
     if (!count) return (int64_t)op->progress;
     vector->ptr = (const char *)vector->ptr + sent;
     vector->len -= sent;
@@ -239,84 +264,70 @@ static int64_t send_vectors(struct rn_op *op)
     return AGAIN;
 }
 
-static int64_t send_file(struct rn_op *op)
+/* Any op but those above. */
+__attribute__((noinline)) static int64_t perform(struct rn_readiness *engine, struct rn_op *op)
 {
-    uint64_t offset = op->arg.file.offset + op->progress;
-    uint64_t left = op->arg.file.length - op->progress;
-    long result = rn_sys_sendfile(op->fd, op->arg.file.fd, &offset,
-                                  left < SENDFILE_MAX ? left : SENDFILE_MAX);
-    if (result < 0) return result;
+    struct call call;
+    union scratch scratch;
+    prepare(op, &call, &scratch);
+    engine->base.syscalls++;
+    long result = rn_syscall6(call.nr, call.fd, call.a, call.b, call.c, call.d, call.e);
+    if (result < 0) return failure(op, result);
+    if (codes[op->code].traits & PROGRESS) {
+        op->progress += (size_t)result;
+        if (op->code == RN_OP_SENDV) return consume(op, (size_t)result);
+        if (op->code == RN_OP_RECV_INTO) drained(engine, op, result, (size_t)call.b);
+        bool all = op->code != RN_OP_RECV_INTO || op->flags & RN_OP_ALL;
+        return all && result && op->progress < op->arg.memory.len ? AGAIN : (int64_t)op->progress;
+    }
+    if (op->code == RN_OP_POLL) {
+        int events = (uint16_t)scratch.poll.revents;
+        return !events ? WAIT : events & RN_K_POLLNVAL ? -RN_K_EBADF : events;
+    }
+    /* Its last owner may have closed it without telling this backend. */
+    if (op->code == RN_OP_ACCEPT && (unsigned long)result < engine->descriptors)
+        engine->table[result].flags = 0;
+    return result;
+}
+
+/* A send that took a part left the socket full, with the mark that an edge shall come. */
+static int64_t send(struct rn_readiness *engine, struct rn_op *op)
+{
+    size_t left = op->arg.memory.len - op->progress;
+    long result = rn_sys_send(op->fd, (char *)op->arg.memory.ptr + op->progress, left,
+                              op->flags & RN_OP_CORK ? QUIETLY | RN_K_MSG_MORE : QUIETLY);
+    engine->base.syscalls++;
+    if (result < 0) return result == -RN_K_EAGAIN ? WAIT : result;
     op->progress += (size_t)result;
-    return result == 0 || (size_t)result == left ? (int64_t)op->progress : AGAIN;
-}
-
-/* Again and again the same call: Linux answers with the outcome once there is one. -EAGAIN is a
- * Unix socket with a full backlog, which nothing announces the end of: that is the caller's to
- * handle. */
-static int64_t connect(struct rn_op *op)
-{
-    int result = rn_sys_connect(op->fd, op->arg.address.ptr, op->arg.address.len);
-    return result == -RN_K_EINPROGRESS || result == -RN_K_EALREADY ? WAIT : result;
-}
-
-static int64_t check_events(struct rn_op *op)
-{
-    struct rn_k_pollfd poll = {.fd = op->fd, .events = (int16_t)op->arg.events};
-    struct rn_k_timespec now = {0};
-    int result = rn_sys_ppoll(&poll, 1, &now, NULL);
-    if (result <= 0) return result < 0 ? result : WAIT;
-    return poll.revents & RN_K_POLLNVAL ? -RN_K_EBADF : (uint16_t)poll.revents;
-}
-
-static int64_t close_descriptor(struct rn_readiness *engine, int fd)
-{
-    if ((uint32_t)fd < engine->descriptors) {
-#ifdef RN_DEBUG
-        rn_assert(!engine->table[fd].op[RN_READ_SIDE] && !engine->table[fd].op[RN_WRITE_SIDE]);
-#endif
-        engine->table[fd].flags = 0;
-    }
-    int result = rn_sys_close(fd);
-    return result == -RN_K_EINTR ? 0 : result;
-}
-
-static int64_t try(struct rn_readiness *engine, struct rn_op *op)
-{
-    const int fd = op->fd;
-    char *ptr = op->arg.memory.ptr;
-    size_t len = op->arg.memory.len;
-    int64_t offset = op->arg.memory.offset;
-    switch (op->code) {
-    case RN_OP_ACCEPT: return accept(engine, op);
-    case RN_OP_CONNECT: return connect(op);
-    case RN_OP_RECV:
-    case RN_OP_RECVFROM: return receive(engine, op);
-    case RN_OP_RECV_INTO: return receive_into(engine, op);
-    case RN_OP_SEND: return send_memory(op);
-    case RN_OP_SENDV: return send_vectors(op);
-    case RN_OP_SENDTO:
-        return rn_sys_sendto(fd, ptr, len, RN_K_MSG_DONTWAIT | RN_K_MSG_NOSIGNAL,
-                             op->arg.datagram.address, op->arg.datagram.address_len);
-    case RN_OP_READ:
-        return offset < 0 ? rn_sys_read(fd, ptr, len)
-                          : rn_sys_pread(fd, ptr, len, (uint64_t)offset);
-    case RN_OP_WRITE:
-        return offset < 0 ? rn_sys_write(fd, ptr, len)
-                          : rn_sys_pwrite(fd, ptr, len, (uint64_t)offset);
-    case RN_OP_SENDFILE: return send_file(op);
-    case RN_OP_OPEN: return rn_sys_openat2(fd, op->arg.open.path, (const void *)op->arg.open.how);
-    case RN_OP_CLOSE: return close_descriptor(engine, fd);
-    case RN_OP_SHUTDOWN: return rn_sys_shutdown(fd, op->arg.how);
-    case RN_OP_POLL: return check_events(op);
-    default: engine->base.syscalls--; return 0;
-    }
+    return (size_t)result == left ? (int64_t)op->progress : WAIT;
 }
 
 static int64_t attempt(struct rn_readiness *engine, struct rn_op *op)
 {
-    engine->base.syscalls++;
-    int64_t result = try(engine, op);
-    return result == -RN_K_EAGAIN && op->code != RN_OP_CONNECT ? WAIT : result;
+    if (op->code == RN_OP_SEND) return send(engine, op);
+    if (codes[op->code].traits & BUFFER) return receive(engine, op);
+    return perform(engine, op);
+}
+
+static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
+{
+    unsigned on = sides(op);
+    if ((uint32_t)op->fd < engine->descriptors) {
+        struct rn_readiness_entry *entry = &engine->table[op->fd];
+        if ((on & FOR_READ && entry->op[RN_READ_SIDE]) ||
+            (on & FOR_WRITE && entry->op[RN_WRITE_SIDE]))
+            return RN_E_MISUSE;
+        if (codes[op->code].traits & ON_EVENT) return entry->flags & READABLE ? AGAIN : WAIT;
+        if (op->code == RN_OP_CLOSE) {
+#ifdef RN_DEBUG
+            rn_assert(!entry->op[RN_READ_SIDE] && !entry->op[RN_WRITE_SIDE]);
+#endif
+            entry->flags = 0;
+        }
+    } else if (on) {
+        return -RN_K_EBADF;
+    }
+    return op->code == RN_OP_NOP ? 0 : attempt(engine, op);
 }
 
 void rn_readiness_submit(struct rn_backend *backend, struct rn_op *op)
@@ -327,64 +338,48 @@ void rn_readiness_submit(struct rn_backend *backend, struct rn_op *op)
 #endif
     op->state = RN_AT_REST;
     op->progress = 0;
-    unsigned on = sides(op);
-    int64_t result;
-    if (on && (uint32_t)op->fd >= engine->descriptors) {
-        result = -RN_K_EBADF;
-    } else if (on) {
-        struct rn_readiness_entry *entry = &engine->table[op->fd];
-        if ((on & FOR_READ && entry->op[RN_READ_SIDE]) ||
-            (on & FOR_WRITE && entry->op[RN_WRITE_SIDE]))
-            result = RN_E_MISUSE;
-        else if (traits[op->code] & ON_EVENT)
-            result = entry->flags & READABLE ? AGAIN : WAIT;
-        else
-            result = attempt(engine, op);
-    } else {
-        result = attempt(engine, op);
-    }
-    settle(engine, op, result);
+    settle(engine, op, begin(engine, op));
 }
 
-/* Tries an op whose turn it is, and writes what came of it to done[]. */
-static unsigned proceed(struct rn_readiness *engine, struct rn_op *op, struct rn_completion *done,
-                        unsigned max)
+/* Takes an op from the queue, and writes its completion to done, if there is one. */
+static unsigned advance(struct rn_readiness *engine, struct rn_op *op, struct rn_completion *done)
 {
-    struct rn_readiness_entry *entry = &engine->table[op->fd];
-    unsigned count = 0;
-    if (max > BATCH_MAX) max = BATCH_MAX;
-    if (!(traits[op->code] & BATCH)) max = 1;
-    do {
-        op->buf = NULL;
-        int64_t result = attempt(engine, op);
-        if (result <= WAIT) {
-            settle(engine, op, result);
-            return count;
-        }
-        /* Bytes, but for the end of a stream. */
-        bool more = op->flags & RN_OP_MULTISHOT && result >= (op->code == RN_OP_RECV);
-        if (!more) occupy(engine, op, RN_AT_REST);
-        done[count++] = (struct rn_completion){op, op->buf, result, more};
-        if (!more) return count;
-    } while (count < max && entry->flags & READABLE);
-    settle(engine, op, entry->flags & READABLE ? AGAIN : WAIT);
-    return count;
+    bool resting = op->state == RN_AT_REST;
+    op->buf = NULL;
+    int64_t result = resting ? op->result : attempt(engine, op);
+    if (result <= WAIT) {
+        settle(engine, op, result);
+        return 0;
+    }
+    *done = (struct rn_completion){op, op->buf, result, false};
+    if (resting) return 1;
+    /* Bytes, but for the end of a stream. */
+    done->more = op->flags & RN_OP_MULTISHOT && result >= (op->code == RN_OP_RECV);
+    if (!done->more)
+        leave(engine, op);
+    else if (engine->table[op->fd].flags & READABLE)
+        push(&engine->queue, op);
+    else
+        op->state = RN_WAITING;
+    return 1;
 }
 
 void rn_readiness_event(struct rn_readiness *engine, uint32_t fd, uint32_t events)
 {
     enum {
-        BOTH = RN_K_POLLERR | RN_K_POLLHUP | RN_K_POLLNVAL,
-        READ = RN_K_POLLIN | RN_K_POLLPRI | RN_K_POLLRDHUP | BOTH,
-        WRITE = RN_K_POLLOUT | BOTH,
+        HANG_UP = RN_K_POLLERR | RN_K_POLLHUP | RN_K_POLLNVAL,
+        READ = RN_K_POLLIN | RN_K_POLLPRI | RN_K_POLLRDHUP | HANG_UP,
+        WRITE = RN_K_POLLOUT | HANG_UP,
     };
     static const uint16_t masks[] = {[RN_READ_SIDE] = READ, [RN_WRITE_SIDE] = WRITE};
     struct rn_readiness_entry *entry = &engine->table[fd];
     if (events & READ) entry->flags |= READABLE;
-    if (events & (RN_K_POLLRDHUP | BOTH)) entry->flags |= HUNG_UP;
+    if (events & (RN_K_POLLRDHUP | HANG_UP)) entry->flags |= HUNG_UP;
     for (unsigned side = 0; side < 2; side++) {
         struct rn_op *op = entry->op[side];
-        if (events & masks[side] && op && op->state == RN_WAITING) retry(engine, op);
+        if (!op || op->state != RN_WAITING || !(events & masks[side])) continue;
+        op->state = RN_QUEUED;
+        push(&engine->queue, op);
     }
 }
 
@@ -403,28 +398,26 @@ int rn_readiness_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
 {
     struct rn_readiness *engine = (struct rn_readiness *)backend;
     const struct rn_pool *pool = backend->pool;
-    feed(engine, (int64_t)pool->count - pool->used - pool->reserve);
+    if (rn_unlikely(engine->starved.head))
+        feed(engine, (int64_t)pool->count - pool->used - pool->reserve);
     if (!engine->queue.head || ++engine->turns >= TURNS_WITHOUT_EVENTS) {
-        rn_ns timeout = engine->queue.head ? 0 : until;
-        if (timeout != 0 && timeout != RN_NEVER) {
+        rn_ns time = engine->queue.head ? 0 : until;
+        if (time != 0 && time != RN_NEVER) {
             rn_ns now = rn_clock_monotonic();
-            timeout = until > now ? until - now : 0;
+            time = time > now ? time - now : 0;
         }
+        struct rn_k_timespec limit = rn_timespec_of(time);
         engine->turns = 0;
         backend->syscalls++;
-        int result = engine->poller->wait(engine, timeout);
-        if (result < 0) return result;
+        int result = engine->poller->wait(engine, time == RN_NEVER ? NULL : &limit);
+        if (result < 0 && result != -RN_K_EINTR) return result;
     }
-    /* What is queued from now on, by the ops that go on, is for the next turn. */
+    /* The queue is a round: an op that goes on comes again behind all others. */
     unsigned count = 0;
-    struct rn_op *op, *last = engine->queue.tail;
-    while (count < max && (op = engine->queue.head)) {
+    struct rn_op *op;
+    for (unsigned tries = 0; tries < max && (op = engine->queue.head); tries++) {
         engine->queue.head = op->next;
-        if (op->state == RN_AT_REST)
-            done[count++] = (struct rn_completion){op, NULL, op->result, false};
-        else
-            count += proceed(engine, op, done + count, max - count);
-        if (op == last) break;
+        count += advance(engine, op, done + count);
     }
 #ifdef RN_DEBUG
     for (unsigned i = 0; i < count; i++) engine->inflight -= !done[i].more;
@@ -438,7 +431,7 @@ void rn_readiness_cancel(struct rn_backend *backend, struct rn_op *op)
     struct rn_readiness *engine = (struct rn_readiness *)backend;
     unsigned state = op->state;
     if (state == RN_AT_REST) return;
-    occupy(engine, op, RN_AT_REST);
+    leave(engine, op);
     op->result = -RN_K_ECANCELED;
     if (state == RN_WAITING) push(&engine->queue, op);
     if (state == RN_STARVED) feed(engine, INT64_MAX);

@@ -7,15 +7,17 @@
 
 #include <runnel/io.h>
 
+#include "sys/sys.h"
+
 struct rn_readiness;
 
 struct rn_poller {
     /* A descriptor is about to be waited for, the first time since it was opened. 0 or a negative
      * error. */
     int (*add)(struct rn_readiness *engine, int fd);
-    /* Waits at most `timeout` nanoseconds (RN_NEVER: without end) and calls rn_readiness_event for
-     * each descriptor that is ready. 0, also when interrupted or woken, or a negative error. */
-    int (*wait)(struct rn_readiness *engine, rn_ns timeout);
+    /* Waits at most this long (NULL: without end) and calls rn_readiness_event for each descriptor
+     * that is ready. Negative: an error. */
+    int (*wait)(struct rn_readiness *engine, struct rn_k_timespec *limit);
 };
 
 /* rn_op.state. An op that was completed, or never started, is at RN_AT_REST. */

@@ -3,17 +3,20 @@
  */
 #include <runnel/backend.h>
 
-#include "base/bytes.h"
+static bool same(const char *a, const char *b)
+{
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
+}
 
 const struct rn_backend_vt *rn_backend_select(const char *name,
                                               const struct rn_backend_choice *choice)
 {
     static const struct rn_backend_vt *const known[] = {&rn_backend_uring, &rn_backend_epoll,
                                                         &rn_backend_poll};
-    rn_bytes wanted = rn_bytes_text(name);
-    bool any = rn_bytes_equal(wanted, RN_BYTES("auto"));
+    bool any = same(name, "auto");
     for (unsigned i = 0; i < RN_COUNT(known); i++) {
-        if (!any && !rn_bytes_equal(wanted, rn_bytes_text(known[i]->name))) continue;
+        if (!any && !same(name, known[i]->name)) continue;
         const char *missing = NULL;
         int error = known[i]->probe(&missing);
         if (error >= 0) return known[i];

@@ -182,7 +182,7 @@ static void ops_on_a_bad_descriptor(void **state)
     static const int bad[] = {-1, DESCRIPTORS - 1};
     struct bed *bed = bed_of(state);
     struct call call;
-    char byte;
+    char byte = 0;
     for (unsigned i = 0; i < RN_COUNT(bad); i++) {
         call_init(&call, bed, RN_OP_RECV, bad[i]);
         assert_int_equal(call_run(&call), -EBADF);
