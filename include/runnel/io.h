@@ -48,8 +48,8 @@ struct rn_pool {
     struct rn_pool_wait **waiting_tail;
 };
 
-/* Whoever waits for a buffer: `ready` is called, once, from within the rn_pool_put that brings
- * one back. */
+/* Whoever waits for a buffer. `ready` is called when this is the first in line and there is one, each
+ * time one comes back, until the wait is cancelled: its owner took a buffer, or wants none. */
 struct rn_pool_wait {
     struct rn_pool_wait *next;
     void (*ready)(struct rn_pool_wait *wait);

@@ -50,17 +50,20 @@ struct rn_buf *rn_pool_take_reserved(struct rn_pool *pool)
     return buf;
 }
 
+/* It stays in line: if it left, and then took no buffer after all, nobody would tell the next. */
+static void tell_first(struct rn_pool *pool)
+{
+    struct rn_pool_wait *wait = pool->waiting;
+    if (rn_unlikely(wait) && pool->used < pool->count) wait->ready(wait);
+}
+
 void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf)
 {
     rn_assert(pool->used > 0 && rn_pool_at(pool, buf->id) == buf);
     buf->next = pool->free;
     pool->free = buf;
     pool->used--;
-    struct rn_pool_wait *wait = pool->waiting;
-    if (rn_unlikely(wait)) {
-        rn_pool_wait_cancel(pool, wait);
-        wait->ready(wait);
-    }
+    tell_first(pool);
 }
 
 void rn_pool_wait(struct rn_pool *pool, struct rn_pool_wait *wait)
@@ -80,4 +83,5 @@ void rn_pool_wait_cancel(struct rn_pool *pool, struct rn_pool_wait *wait)
     *link = wait->next;
     if (!wait->next) pool->waiting_tail = link;
     wait->waiting = false;
+    tell_first(pool);
 }

@@ -148,6 +148,7 @@ static bool take_sending(struct rn_stream_driver *driver)
         rn_pool_wait(pool, &driver->wait);
         return false;
     }
+    rn_pool_wait_cancel(pool, &driver->wait);
     struct rn_driver_sending *sending = (struct rn_driver_sending *)(void *)buf->data;
     sending->buf = buf;
     sending->inflight = false;
@@ -158,6 +159,16 @@ static bool take_sending(struct rn_stream_driver *driver)
     };
     driver->sending = sending;
     return true;
+}
+
+static void reset_output(struct rn_out *out)
+{
+    drop_tail(out);
+    out->len = 0;
+    out->slice.len = 0;
+    out->file_length = 0;
+    out->file_fd = -1;
+    out->sealed = false;
 }
 
 static bool has_output(const struct rn_out *out)
@@ -234,12 +245,7 @@ static void on_sent(struct rn_op *op)
         rn_stream_driver_abort(driver);
         return;
     }
-    drop_tail(out);
-    out->len = 0;
-    out->slice.len = 0;
-    out->file_length = 0;
-    out->file_fd = -1;
-    out->sealed = false;
+    reset_output(out);
     pump(driver);
 }
 
@@ -285,6 +291,12 @@ static void drain(struct rn_machine *machine, rn_ns now, struct rn_out *out)
     while (rn_out_room(out) && machine->vt->pop_output(machine, now, out)) {}
 }
 
+static bool takes_input(const struct rn_machine *machine)
+{
+    return !(machine->flags & (RN_MACHINE_CLOSE | RN_MACHINE_DONE | RN_MACHINE_ABORT |
+                               RN_MACHINE_PAUSE));
+}
+
 /* One round with the machine: true when it did something, so that another may do more. */
 static bool step(struct rn_stream_driver *driver, rn_ns now)
 {
@@ -297,9 +309,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     }
     if (machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
     drain(machine, now, out);
-    while (driver->held && rn_out_room(out) &&
-           !(machine->flags & (RN_MACHINE_CLOSE | RN_MACHINE_DONE | RN_MACHINE_ABORT |
-                               RN_MACHINE_PAUSE))) {
+    while (driver->held && rn_out_room(out) && takes_input(machine)) {
         struct rn_buf *buf = driver->held;
         size_t used = machine->vt->on_input(machine, now, buf->data + buf->at, buf->len, out);
         drain(machine, now, out);
@@ -310,7 +320,8 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
             break;
         }
     }
-    if ((driver->state & (EOF_SEEN | EOF_TOLD)) == EOF_SEEN && !moved && !has_output(out)) {
+    if ((driver->state & (EOF_SEEN | EOF_TOLD)) == EOF_SEEN && takes_input(machine) && !moved &&
+        !has_output(out)) {
         driver->state |= EOF_TOLD;
         machine->vt->on_input(machine, now, NULL, 0, out);
         drain(machine, now, out);
@@ -318,17 +329,23 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     return moved;
 }
 
+static void set_reading(struct rn_stream_driver *driver);
+
 static void on_received(struct rn_op *op)
 {
     struct rn_stream_driver *driver = rn_container_of(op, struct rn_stream_driver, recv);
     struct rn_pool *pool = rn_worker_pool(driver->stream.worker);
     struct rn_buf *buf = op->buf;
+    bool paused = op->result == -RN_K_ECANCELED && (driver->state & PAUSING);
     if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
+    if (!rn_op_inflight(op)) driver->state &= (uint16_t)~PAUSING;
     if (driver->state & (CLOSING | LINGERING)) {
         if (buf) rn_pool_put(pool, buf);
         if (rn_op_inflight(op)) return;
         if (driver->state & CLOSING) {
             try_close(driver);
+        } else if (op->result > 0 || paused) {
+            set_reading(driver);
         } else {
             driver->state |= EOF_SEEN;
             if (!driver->sending) teardown(driver);
@@ -341,11 +358,10 @@ static void on_received(struct rn_op *op)
         *tail = buf;
     } else if (op->result == 0) {
         driver->state |= EOF_SEEN;
-    } else if (op->result < 0 && !(op->result == -RN_K_ECANCELED && (driver->state & PAUSING))) {
+    } else if (op->result < 0 && !paused) {
         teardown(driver);
         return;
     }
-    if (!rn_op_inflight(op)) driver->state &= (uint16_t)~PAUSING;
     pump(driver);
 }
 
@@ -354,7 +370,8 @@ static void set_reading(struct rn_stream_driver *driver)
     struct rn_op *op = &driver->recv;
     unsigned held = 0;
     for (struct rn_buf *buf = driver->held; buf; buf = buf->next) held++;
-    bool wanted = held < HELD_MAX && !(driver->machine->flags & RN_MACHINE_PAUSE);
+    bool wanted = held < HELD_MAX && (!(driver->machine->flags & RN_MACHINE_PAUSE) ||
+                                      (driver->state & LINGERING));
     if (rn_op_inflight(op)) {
         if (wanted || (driver->state & PAUSING)) return;
         driver->state |= PAUSING;
@@ -373,9 +390,10 @@ static void set_reading(struct rn_stream_driver *driver)
 static void set_timer(struct rn_stream_driver *driver)
 {
     struct rn_timer *timer = &driver->timer;
-    rn_ns deadline = driver->sending && driver->sending->inflight
-                         ? driver->sending->deadline
-                         : driver->machine->vt->deadline(driver->machine);
+    rn_ns deadline;
+    if (driver->sending && driver->sending->inflight) deadline = driver->sending->deadline;
+    else if (driver->wait.waiting) deadline = RN_NEVER; /* nothing can be done without a buffer */
+    else deadline = driver->machine->vt->deadline(driver->machine);
     /* Moved later it is only noted: the wheel looks again when the old time has come. */
     if (timer->link && deadline >= timer->deadline)
         timer->deadline = deadline;
@@ -431,6 +449,8 @@ static void pump(struct rn_stream_driver *driver)
         }
         if (has_output(&driver->sending->out)) {
             send_output(driver);
+        } else if (driver->sending->out.sealed) {
+            reset_output(&driver->sending->out); /* an empty tail; there may be more behind it */
         } else if (machine->flags & (RN_MACHINE_CLOSE | RN_MACHINE_DONE)) {
             finish(driver, now);
             return;

@@ -21,7 +21,8 @@ enum { HAND_OPS = 64, HAND_WORKERS = 4, HAND_ERROR = -71 };
 struct hand_backend {
     struct rn_backend base;
     rn_ns now;
-    rn_ns until; /* what the last poll would have waited for; 0: it had work to do */
+    rn_ns until;       /* what the last poll would have waited for; 0: it had work to do */
+    uint32_t sleeping; /* what the worker said of itself during the last poll */
     struct rn_op *started[HAND_OPS];
     unsigned started_count;
     struct rn_completion done[HAND_OPS];
@@ -104,6 +105,7 @@ static int hand_poll(struct rn_backend *base, rn_ns until, struct rn_completion 
     struct hand_backend *backend = (struct hand_backend *)base;
     unsigned count = backend->done_count < max ? backend->done_count : max;
     backend->until = until;
+    backend->sleeping = rn_worker_current()->sleeping;
     if (backend->poll_error) return backend->poll_error;
     memcpy(done, backend->done, count * sizeof *done);
     backend->done_count -= count;
@@ -201,6 +203,13 @@ static inline void hand_pass(rn_ns time)
     }
     backend->now = end;
     hand_settle();
+}
+
+/* From here on it counts as waiting in its last poll. */
+static inline void hand_sleep(unsigned index)
+{
+    assert_true(hand_backend(index)->until != 0);
+    hand_worker(index)->sleeping = hand_backend(index)->sleeping;
 }
 
 /* The one op of that kind that is in flight on the first worker. */

@@ -205,14 +205,14 @@ static void a_remote_spawn_and_wake_ring_a_sleeping_worker(void **state)
     hand_settle();
     struct simple simple = SIMPLE(2);
     assert_int_equal(hand_backend(1)->until, RN_NEVER);
-    hand_worker(1)->sleeping = RN_SLEEPING; /* it waits in its backend */
+    hand_sleep(1);
     rn_spawn_remote(hand_worker(1), &simple.task);
     assert_int_equal(hand_backend(1)->wakes, 1);
     assert_int_equal(simple.polls, 0);
     hand_settle();
     assert_int_equal(simple.polls, 1);
     assert_ptr_equal(simple.waker.worker, hand_worker(1));
-    hand_worker(1)->sleeping = RN_SLEEPING_FULL;
+    hand_sleep(1);
     rn_wake(simple.waker);
     rn_wake(simple.waker);
     assert_int_equal(hand_backend(1)->wakes, 2); /* once: it is awake from then on */
@@ -292,8 +292,7 @@ static void open_with_full_workers(unsigned workers, unsigned full)
         assert_int_equal(rn_spawn(hand_worker(i), &blockers[i].task), 0);
     }
     hand_settle();
-    for (unsigned i = 0; i < workers; i++)
-        hand_worker(i)->sleeping = i < full ? RN_SLEEPING_FULL : RN_SLEEPING;
+    for (unsigned i = 0; i < workers; i++) hand_sleep(i);
     rn_worker_enter(NULL);
 }
 
