@@ -27,61 +27,47 @@ static void serve_json(struct rn_request *request)
 
 /* ---- The status, a worker at a time, so that any number of them fits ------------------------- */
 
-struct status {
-    unsigned worker;
-    bool begun;
-};
-
 enum { STATUS_ROOM = 1024 };
 
-static void status_head(struct rn_request *request, struct rn_text *text)
-{
-    rn_ns uptime = rn_clock_monotonic() - started_at;
-    rn_text_format(text,
-                   "{\"version\":\"" RN_VERSION "\",\"uptime\":%u,\"backend\":\"%s\",\"workers\":[",
-                   uptime / RN_SECOND, rn_worker_backend_name(rn_request_worker(request)));
-}
+/* In the order of the two structs of figures, which are all of one kind. */
+static const char figure_names[] =
+    "connections\0accepted\0requests\0websockets\0messages\0bytes_in\0bytes_out\0errors\0"
+    "timeouts\0refused\0tasks\0polls\0turns\0stale_wakes\0timers\0ops\0syscalls\0buffers\0"
+    "buffers_total\0";
 
 static void status_worker(struct rn_http_server *server, unsigned index, struct rn_text *text)
 {
-    struct rn_http_figures http;
-    struct rn_worker_figures worker;
-    rn_http_server_figures(server, index, &http);
-    rn_worker_figures(rn_runtime_worker(rn_http_server_runtime(server), index), &worker);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } figures[] = {
-        {"connections", http.connections}, {"accepted", http.accepted},
-        {"requests", http.requests},       {"websockets", http.websockets},
-        {"messages", http.messages},       {"bytes_in", http.bytes_in},
-        {"bytes_out", http.bytes_out},     {"errors", http.errors},
-        {"timeouts", http.timeouts},       {"refused", http.refused},
-        {"tasks", worker.tasks},           {"timers", worker.timers},
-        {"ops", worker.ops},               {"syscalls", worker.syscalls},
-        {"buffers", worker.buffers},       {"buffers_total", worker.buffers_total},
-    };
-    for (size_t i = 0; i < RN_COUNT(figures); i++)
-        rn_text_format(text, "%s\"%s\":%u", i ? "," : index ? ",{" : "{", figures[i].name,
-                       figures[i].value);
-    rn_text_add(text, "}", 1);
+    struct {
+        struct rn_http_figures http;
+        struct rn_worker_figures worker;
+    } figures;
+    const uint64_t *value = (const uint64_t *)&figures;
+    rn_http_server_figures(server, index, &figures.http);
+    rn_worker_figures(rn_runtime_worker(rn_http_server_runtime(server), index), &figures.worker);
+    rn_text_format(text, &",{"[!index]);
+    for (const char *name = figure_names; *name; name += strlen(name) + 1)
+        rn_text_format(text, &",\"%s\":%u"[name == figure_names], name, *value++);
+    rn_text_format(text, "}");
 }
 
 static void status_more(struct rn_request *request)
 {
-    struct status *status = rn_request_state(request);
+    unsigned *worker = rn_request_state(request);
     struct rn_http_server *server = rn_request_server(request);
     unsigned workers = rn_runtime_workers(rn_http_server_runtime(server));
     while (rn_response_room(request) >= STATUS_ROOM) {
         char piece[STATUS_ROOM];
         struct rn_text text = {.ptr = piece, .cap = sizeof piece};
-        if (!status->begun) status_head(request, &text);
-        else if (status->worker < workers) status_worker(server, status->worker++, &text);
-        else rn_text_add(&text, "]}\n", 3);
-        bool last = status->begun && text.len == 3;
-        status->begun = true;
+        if (!*worker)
+            rn_text_format(&text,
+                           "{\"version\":\"" RN_VERSION
+                           "\",\"uptime\":%u,\"backend\":\"%s\",\"workers\":[",
+                           (rn_clock_monotonic() - started_at) / RN_SECOND,
+                           rn_worker_backend_name(rn_request_worker(request)));
+        status_worker(server, (*worker)++, &text);
+        if (*worker == workers) rn_text_format(&text, "]}\n");
         rn_response_write(request, piece, text.len);
-        if (last) {
+        if (*worker == workers) {
             rn_response_end(request);
             return;
         }
@@ -128,8 +114,11 @@ static void echo_message(struct rn_websocket *socket, const struct rn_ws_event *
 
 static struct rn_websocket_handler ws_echo = {.data = echo_message};
 
-static const struct rn_http_route demo[] = {
-    {"GET", "/", serve_page, NULL, NULL, 0},
+enum { WS_ECHO, FIRST };
+
+static struct rn_http_route routes[] = {
+    [WS_ECHO] = {"GET", NULL, NULL, &ws_echo, NULL, 0},
+    [FIRST] = {"GET", "/", serve_page, NULL, NULL, 0},
     {"GET", "/plaintext", serve_plaintext, NULL, NULL, 0},
     {"GET", "/json", serve_json, NULL, NULL, 0},
     {"GET", "/status", serve_status, NULL, NULL, 0},
@@ -139,22 +128,20 @@ static const struct rn_http_route demo[] = {
 size_t make_routes(const struct settings *settings, struct rn_static *files,
                    const struct rn_http_route **made)
 {
-    static struct rn_http_route routes[1 + RN_COUNT(demo)];
-    size_t count = 0;
+    static const struct rn_http_route echo = {NULL, "/*", serve_echo, NULL, NULL, RN_ROUTE_STREAM};
+    size_t end = RN_COUNT(routes), begin = settings->ws_echo ? WS_ECHO : FIRST;
     ws_echo.message_max = settings->ws_message_max;
-    if (settings->ws_echo)
-        routes[count++] = (struct rn_http_route){
-            .methods = "GET", .path = settings->ws_echo, .websocket = &ws_echo};
-    if (settings->echo) {
-        routes[count++] = (struct rn_http_route){
-            .path = "/*", .handler = serve_echo, .flags = RN_ROUTE_STREAM};
-    } else if (files) {
-        routes[count++] = (struct rn_http_route){
-            .methods = "GET", .path = "/*", .handler = rn_static_handler, .context = files};
-    } else {
-        memcpy(routes + count, demo, sizeof demo);
-        count += RN_COUNT(demo);
+    routes[WS_ECHO].path = settings->ws_echo;
+    if (settings->echo || files) {
+        end = FIRST + 1;
+        routes[FIRST] = echo;
     }
-    *made = routes;
-    return count;
+    if (files && !settings->echo) {
+        routes[FIRST].methods = "GET";
+        routes[FIRST].handler = rn_static_handler;
+        routes[FIRST].context = files;
+        routes[FIRST].flags = 0;
+    }
+    *made = &routes[begin];
+    return end - begin;
 }

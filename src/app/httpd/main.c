@@ -15,9 +15,10 @@ static struct rn_log main_log;
 
 void complain(const char *format, ...)
 {
-    char line[512] = "httpd: ";
-    struct rn_text text = {.ptr = line, .len = 7, .cap = sizeof line - 1};
+    char line[512];
+    struct rn_text text = {.ptr = line, .cap = sizeof line - 1};
     va_list arguments;
+    rn_text_add(&text, "httpd: ", 7);
     va_start(arguments, format);
     rn_text_vformat(&text, format, arguments);
     va_end(arguments);
@@ -25,10 +26,26 @@ void complain(const char *format, ...)
     rn_sys_write(STDERR, line, text.len);
 }
 
-/* "what 'name': NAME, text" and a hint. */
-static void complain_of(const char *what, const char *name, int error, const char *hint)
+/* What to do about an error, where there is more to say than its name. */
+static const struct {
+    int error;
+    const char *text;
+} hints[] = {
+    {-RN_K_EADDRINUSE, "in use by another program; choose another port with --port"},
+    {-RN_K_EACCES, "no permission; ports below 1024 need root"},
+    {-RN_K_EADDRNOTAVAIL, "no interface of this machine has this address"},
+    {-RN_K_ENOENT, "there is no such file or directory"},
+    {-RN_K_ENOTDIR, "not a directory"},
+    {-RN_K_ENOMEM, "not enough memory; try fewer --workers or --max-connections"},
+    {-RN_K_EMFILE, "too many open files; raise the limit with ulimit -n"},
+};
+
+static void complain_of(const char *what, const char *name, int error)
 {
-    complain("%s%s: %s, %s%s", what, name, rn_error_name(error), rn_error_text(error), hint);
+    unsigned i = 0;
+    while (i < RN_COUNT(hints) && hints[i].error != error) i++;
+    complain("cannot %s %s: %s%s%s", what, name, rn_error_name(error),
+             i < RN_COUNT(hints) ? ", " : "", i < RN_COUNT(hints) ? hints[i].text : "");
 }
 
 #define note(...)                                                                                  \
@@ -56,7 +73,7 @@ static int reopen(const char *path, int *fd)
 {
     int opened = open_log(path);
     if (opened < 0) {
-        complain_of("cannot write the log ", path, opened, "");
+        complain_of("write the log", path, opened);
         return opened;
     }
     if (*fd > STDERR) {
@@ -113,16 +130,6 @@ static const struct rn_backend_vt *choose_backend(const struct settings *setting
     return index < 0 ? NULL : rn_backend_select(name, &choice);
 }
 
-static const char *bind_hint(int error)
-{
-    switch (-error) {
-    case RN_K_EADDRINUSE: return "; choose another port with --port";
-    case RN_K_EACCES: return "; ports below 1024 need root, or choose another with --port";
-    case RN_K_EADDRNOTAVAIL: return "; no interface of this machine has it";
-    default: return "";
-    }
-}
-
 static int listen_on(struct rn_http_server *server, const char *text, uint16_t port)
 {
     struct rn_address address;
@@ -133,7 +140,7 @@ static int listen_on(struct rn_http_server *server, const char *text, uint16_t p
     }
     int result = rn_http_server_listen(server, &address);
     rn_address_format(&address, name);
-    if (result < 0) complain_of("cannot listen on ", name, result, bind_hint(result));
+    if (result < 0) complain_of("listen on", name, result);
     else note("listening on %s%s", rn_address_family(&address) == RN_UNIX ? "" : "http://", name);
     return result;
 }
@@ -178,8 +185,7 @@ static struct rn_http_server *start_server(struct settings *settings, struct rn_
         result = rn_http_server_start(server);
     }
     if (result == 0) return server;
-    complain_of("cannot start", "", result,
-                result == -RN_K_ENOMEM ? "; try fewer --workers or --max-connections" : "");
+    complain_of("start", "", result);
     return NULL;
 }
 
@@ -188,7 +194,7 @@ static int open_root(const struct settings *settings, struct rn_static **files)
     struct rn_static_options options = {.root = settings->root, .list = settings->list};
     unsigned workers = settings->workers ? (unsigned)settings->workers : rn_cpu_count();
     int result = rn_static_open(files, &options, workers);
-    if (result < 0) complain_of("cannot serve ", settings->root, result, "");
+    if (result < 0) complain_of("serve", settings->root, result);
     return result;
 }
 
