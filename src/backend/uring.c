@@ -429,7 +429,7 @@ static void translate_datagram(struct rn_buf *buf)
     struct rn_k_io_uring_recvmsg_out out;
     __builtin_memcpy(&out, buf->data, sizeof out);
     memmove(datagram->address, buf->data + sizeof out, ADDRESS_MAX);
-    datagram->address_len = out.namelen < ADDRESS_MAX ? out.namelen : ADDRESS_MAX;
+    datagram->address_len = out.namelen;
     datagram->truncated = out.flags & RN_K_MSG_TRUNC;
     buf->at = PAYLOAD_AT;
     buf->len -= PAYLOAD_AT;
