@@ -174,6 +174,9 @@ static int64_t receive(struct rn_readiness *engine, struct rn_op *op)
     return result == -RN_K_EAGAIN ? WAIT : result;
 }
 
+enum { WITH_OFFSET = RN_NR_PREAD64 - RN_NR_READ };
+_Static_assert(WITH_OFFSET == RN_NR_PWRITE64 - RN_NR_WRITE, "the same for both");
+
 struct call {
     long nr, fd, a, b, c, d, e;
 };
@@ -231,9 +234,8 @@ static void prepare(const struct rn_op *op, struct call *call, union scratch *sc
         break;
     case RN_OP_READ:
     case RN_OP_WRITE:
-        _Static_assert(RN_NR_PREAD64 - RN_NR_READ == RN_NR_PWRITE64 - RN_NR_WRITE, "as one");
         call->c = op->arg.memory.offset;
-        if (call->c >= 0) call->nr += RN_NR_PREAD64 - RN_NR_READ;
+        if (call->c >= 0) call->nr += WITH_OFFSET;
     }
 }
 
