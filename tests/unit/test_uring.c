@@ -28,7 +28,7 @@ enum { POOL_COUNT = 64, STRIDE = 2048, ENTRIES_HERE = 16, MAX = 8 };
 /* include/uapi/linux/io_uring.h: a NOP that completes with sqe->len. */
 #define NOP_INJECT_RESULT 1u
 
-/* The calls `nr`, whose second argument is `second` unless that is ANY, fail as often as `times`. */
+/* The calls `nr`, whose second argument is `second` or ANY, fail as often as `times` says. */
 static struct {
     long nr, second, result;
     unsigned times;
