@@ -119,14 +119,18 @@ static inline size_t first_clear(vector set)
 #endif
 }
 
+static inline vector words(vector bytes, const struct range *range)
+{
+    return within(bytes | 0x20, &letters) | within(bytes, range);
+}
+
 /* Skips bytes of the class, to which letters and the range must belong: while there are only those,
  * 16 at a time. */
 static size_t skip(const uint8_t *head, size_t at, size_t end, const struct range *range,
                    unsigned class)
 {
     while (at + 16 <= end) {
-        vector bytes = load(head + at);
-        size_t count = first_clear(within(bytes | 0x20, &letters) | within(bytes, range));
+        size_t count = first_clear(words(load(head + at), range));
         at += count;
         if (count < 16) break;
     }
@@ -345,9 +349,10 @@ static bool list_field(struct rn_http1_request *request, const uint8_t *head,
         while (at < value_end && head[at] != ',') at++;
         unsigned key = len < 0x100 ? KEY(field->name.len, (unsigned)len) : 0;
         for (unsigned i = 0; i < RN_COUNT(known_elements); i++) {
-            if (known_elements[i].key == key &&
-                same_nocase(head + start, known_elements[i].text, len))
+            if (known_elements[i].key != key) continue;
+            if (same_nocase(head + start, known_elements[i].text, len))
                 flag = known_elements[i].flag;
+            break;
         }
         seen |= flag;
     }
@@ -395,10 +400,19 @@ static rn_ssize field_lines(struct rn_http1_request *request, const uint8_t *hea
         }
         if (request->field_count == RN_HTTP1_FIELDS_MAX) return -431;
         field->name.at = (uint16_t)at;
+        /* Most names are of up to 16 letters and '-', and more follows: no call for those. */
+        if (at + 16 < end) {
+            to = at + first_clear(words(load(head + at), &token_range));
+            if (head[to] == ':') {
+                at = to;
+                goto name_end;
+            }
+        }
         /* fall through */
     case NAME:
         at = skip(head, at, end, &token_range, RN_HTTP1_TOKEN);
         if (at == end) return pause(request, NAME, at);
+    name_end:
         field->name.len = (uint16_t)(at - field->name.at);
         if (head[at++] != ':' || field->name.len == 0) return -400;
         field->value.at = (uint16_t)at;

@@ -201,7 +201,7 @@ static void test_target(void **state)
         SAMPLE("GET a/b HTTP/1.0" END, "400"),
         SAMPLE("GET .. HTTP/1.0" END, "400"),
         SAMPLE("GET a:80 HTTP/1.0" END, "400"),
-        /* The absolute form. Its host comes before the field's, which must be valid all the same. */
+        /* The absolute form. Its host goes before the field's, which must be valid nonetheless. */
         SAMPLE("GET http://b/c?d HTTP/1.1\r\nHost: a" END,
                "GET 1.1 target=http://b/c?d path=/c query=d host=b keep-alive"),
         SAMPLE("GET http://b/c HTTP/1.0" END, "GET 1.0 target=http://b/c path=/c host=b"),
