@@ -21,7 +21,7 @@
 enum {
     ENTRIES = 128,           /* when the caller doesn't say */
     CQ_FACTOR = 4,           /* completions for one submission: multishots make many */
-    LENT_MAX = 128,          /* buffers lent to the kernel */
+    LENT_MAX = 64,           /* buffers lent to the kernel: no faster with more */
     SENDFILE_MAX = 1 << 20,  /* bytes in one turn, so that one file can't hold up everyone */
     LENGTH_MAX = 0x7ffff000, /* of one read or write, as the kernel has it: MAX_RW_COUNT */
     VECTORS_MAX = 1024,      /* UIO_MAXIOV */
