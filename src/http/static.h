@@ -16,50 +16,56 @@
 
 enum {
     RN_STATIC_CONTENT_MAX = 8192, /* bytes of a file that is kept in memory */
-    RN_STATIC_KEY_MAX = 240,      /* bytes of a path that is remembered */
+    RN_STATIC_KEY_MAX = 256,      /* bytes of a path that is remembered */
     RN_STATIC_HEAD_MAX = 256,     /* the fields below: they take 254 at most */
     RN_STATIC_PATH_MAX = 4096,    /* of a file's decoded path, with its NUL: the kernel's own */
+    RN_STATIC_NAME_ROOM = 16,     /* behind it for "index.html" and a sibling's suffix */
     RN_STATIC_WAYS = 8,           /* entries that a path may be in */
     RN_STATIC_OPEN_MAX = 32768,   /* files that one worker has open */
 };
 
-/* An open file, counted: by the entry that remembers it, and by each range of it on its way out. */
-struct rn_static_file {
-    struct rn_slab_item item;
-    struct rn_out_owner owner; /* its release drops one reference */
-    struct rn_static_part *part;
-    int fd;
+/* Where content comes from: an open file, or memory. Counted: each range of it that is on its way
+ * out is one reference, which the release of its owner drops. */
+struct rn_static_body {
+    struct rn_out_owner owner;
+    const uint8_t *content;
+    int fd; /* -1: memory */
     uint32_t references;
 };
 
+/* The entry that remembers it has one reference too. */
+struct rn_static_file {
+    struct rn_slab_item item;
+    struct rn_static_body body;
+    struct rn_static_part *part;
+};
+
 struct rn_static_entry {
+    uint64_t tag; /* hash of the key and the coding; 0 when free */
     rn_ns fresh_until;
-    rn_ns used; /* last; 0 in an entry that is free */
+    rn_ns used; /* last; 0 when free */
+    struct rn_static_body *body; /* a file's or this: */
+    struct rn_static_body memory; /* as long as it has references it must not change */
+    uint32_t id;                 /* the key's length and the coding */
+    /* `head` is ETag, Last-Modified and Vary, which a 304 repeats, then Content-Encoding and
+     * Accept-Ranges, and Content-Type, which is another one for several ranges. */
+    uint16_t validators_len;
+    uint16_t typeless_len;
+    uint16_t head_len;
+    uint8_t etag_len;
+    uint8_t siblings; /* of a file in no coding: in which others it exists, 1 << coding */
     uint64_t size;
     uint64_t modified_ns;
     uint64_t inode;
     int64_t modified_s; /* as Last-Modified says */
-    struct rn_static_file *file; /* NULL: the content is here */
-    struct rn_out_owner owner;
-    uint32_t pins; /* how often the content is on its way out: it must not change */
-    uint16_t key_len;
-    /* `head` is Content-Type, Content-Encoding and Accept-Ranges, then what a 304 repeats: Vary,
-     * Last-Modified and ETag. */
-    uint16_t type_len;
-    uint16_t validators_at;
-    uint16_t head_len;
-    uint8_t etag_len;
-    uint8_t coding;   /* enum rn_http_coding */
-    uint8_t siblings; /* of a file in no coding: in which others it exists, 1 << coding */
-    bool settled;     /* a change can't have the same modification time any more */
     uint8_t key[RN_STATIC_KEY_MAX];
     char head[RN_STATIC_HEAD_MAX];
     uint8_t content[RN_STATIC_CONTENT_MAX];
 };
 
+/* Of one worker. */
 struct rn_static_part {
     struct rn_static *files;
-    uint64_t *tags; /* of the entries: hash of the key and the coding, 0 when free */
     struct rn_static_entry *entries;
     struct rn_slab open; /* of struct rn_static_file */
 };
@@ -72,30 +78,35 @@ struct rn_static {
     struct rn_static_part parts[];
 };
 
-static inline rn_bytes rn_static_etag(const struct rn_static_entry *entry)
-{
-    return rn_bytes_of(entry->head + entry->head_len - 2 - entry->etag_len, entry->etag_len);
-}
+/* A request for a file, and where the search for it has come. */
+struct rn_static_search {
+    struct rn_request *request;
+    struct rn_static_part *part;
+    rn_ns now;
+    rn_bytes key; /* the path as sent, with a leading slash */
+    /* after a miss */
+    unsigned status; /* why there is none; 301: it is a directory without its slash */
+    unsigned place;  /* the first entry that may hold it */
+    size_t len;      /* of the file's path, without a suffix */
+    size_t index;    /* of that, "index.html" */
+    char path[RN_STATIC_PATH_MAX + RN_STATIC_NAME_ROOM];
+};
 
 /* http/static_cache.c */
 
-/* The representation of `key`, a path as sent with its leading slash, in that coding: from the
- * cache, looked at again when it is due. NULL and -errno or a code of rn_url_decode_path in *error;
- * -EISDIR for a directory without its slash. The entry is the caller's until the next call.
- * open: it must have a descriptor. */
-struct rn_static_entry *rn_static_find(struct rn_static_part *part, rn_bytes key,
-                                       enum rn_http_coding coding, rn_ns now, bool open,
-                                       int *error);
+/* The file in that coding: from the cache, or looked at again when it is due; or NULL and the
+ * status. The entry is the caller's until the next call. */
+struct rn_static_entry *rn_static_find(struct rn_static_search *search, enum rn_http_coding coding);
 
-/* Opens a path relative to the root, "" for itself, and counts one reference. NULL: *error. */
-struct rn_static_file *rn_static_file_open(struct rn_static_part *part, char *path, int flags,
-                                           int *error);
-static inline void rn_static_file_drop(struct rn_static_file *file)
+/* Opens the search's path, with one reference. NULL: the status. */
+struct rn_static_body *rn_static_file_open(struct rn_static_search *search, int flags);
+
+static inline void rn_static_drop(struct rn_static_body *body)
 {
-    file->owner.release(&file->owner);
+    body->owner.release(&body->owner);
 }
 
 /* http/static_list.c: answers with a list of what is in the directory, which it takes over. */
-void rn_static_list(struct rn_request *request, struct rn_static_file *directory, const char *path);
+void rn_static_list(struct rn_request *request, struct rn_static_body *directory, rn_bytes path);
 
 #endif

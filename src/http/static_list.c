@@ -10,6 +10,7 @@
 #include "sys/sys.h"
 
 enum {
+    NAME = 256,             /* bytes of a name at most */
     NAMES = 512,            /* bytes of directory entries that are read at once */
     ENTRY_MIN = 24,         /* of the kernel's, with a short name */
     MARKUP = 36,            /* around a name */
@@ -18,25 +19,25 @@ enum {
 
 /* rn_request_state */
 struct listing {
-    struct rn_static_file *directory;
+    struct rn_static_body *directory;
 };
 
 static void add_name(struct rn_text *page, const struct rn_k_dirent64 *entry)
 {
+    char link[NAME * 3], shown[NAME * 6];
     rn_bytes name = rn_bytes_text(entry->d_name);
     const char *slash = entry->d_type == RN_K_DT_DIR ? "/" : "";
     if (*entry->d_name == '.') return;
-    rn_text_format(page, "<li><a href=\"");
-    page->len += (size_t)rn_url_encode_path(page->ptr + page->len, page->cap - page->len, name);
-    rn_text_format(page, "%s\">", slash);
-    page->len += (size_t)rn_url_escape_html(page->ptr + page->len, page->cap - page->len, name);
-    rn_text_format(page, "%s</a>\n", slash);
+    size_t link_len = (size_t)rn_url_encode_path(link, sizeof link, name);
+    size_t shown_len = (size_t)rn_url_escape_html(shown, sizeof shown, name);
+    rn_text_format(page, "<li><a href=\"%b%s\">%b%s</a>\n", link, link_len, slash, shown,
+                   shown_len, slash);
 }
 
 static void aborted(struct rn_request *request)
 {
     struct listing *listing = rn_request_state(request);
-    rn_static_file_drop(listing->directory);
+    rn_static_drop(listing->directory);
 }
 
 static void writable(struct rn_request *request)
@@ -48,7 +49,7 @@ static void writable(struct rn_request *request)
         struct rn_text page = {.ptr = buffer, .cap = sizeof buffer};
         long count = rn_sys_getdents64(listing->directory->fd, names, sizeof names);
         if (count <= 0) {
-            rn_static_file_drop(listing->directory);
+            rn_static_drop(listing->directory);
             rn_response_end(request);
             return;
         }
@@ -61,19 +62,18 @@ static void writable(struct rn_request *request)
     }
 }
 
-static const struct rn_request_callbacks callbacks = {.writable = writable, .aborted = aborted};
-
-void rn_static_list(struct rn_request *request, struct rn_static_file *directory, const char *path)
+void rn_static_list(struct rn_request *request, struct rn_static_body *directory, rn_bytes path)
 {
+    static const struct rn_request_callbacks callbacks = {.writable = writable, .aborted = aborted};
     struct listing *listing = rn_request_state(request);
     char name[1024], head[2 * sizeof name + 128];
     struct rn_text page = {.ptr = head, .cap = sizeof head};
-    rn_ssize len = rn_url_escape_html(name, sizeof name, rn_bytes_text(path));
+    rn_ssize len = rn_url_escape_html(name, sizeof name, path);
     if (len < 0) len = 0;
-    rn_response_start(request, 200);
-    rn_response_head(request, "text/html; charset=utf-8", RN_LENGTH_UNKNOWN);
     rn_text_format(&page, "<!doctype html>\n<title>/%b</title>\n<h1>/%b</h1>\n<ul>\n", name,
                    (size_t)len, name, (size_t)len);
+    rn_response_start(request, 200);
+    rn_response_head(request, "text/html; charset=utf-8", RN_LENGTH_UNKNOWN);
     rn_response_write(request, head, page.len);
     listing->directory = directory;
     rn_request_on(request, &callbacks);
