@@ -188,7 +188,7 @@ def pytest_part(name, *paths, environment=None):
     with tempfile.TemporaryDirectory(prefix="runnel-test-") as scratch:
         report = Path(scratch) / "report.xml"
         command = ["/usr/bin/python3", "-m", "pytest", "-c", "tests/pytest.ini",
-                   f"--junitxml={report}", f"--basetemp={scratch}/work", *paths]
+                   f"--junitxml={report}", f"--basetemp={scratch}/work", "--maxfail=50", *paths]
         variables = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **(environment or {}))
         code, _ = run(command, PYTEST_TIMEOUT, env=variables)
         return parse_report(name, code, report)

@@ -358,6 +358,13 @@ class WebSocket:
             self.connection.close()
             raise
 
+    @classmethod
+    def over(cls, connection):
+        """A client on a connection whose handshake is done."""
+        ws = cls.__new__(cls)
+        ws.connection = connection
+        return ws
+
     def __enter__(self):
         return self
 

@@ -151,7 +151,9 @@ def test_request_byte_by_byte(echo, kind):
             assert connection.read_response().body == body
 
 
-def test_connections_cut_at_every_byte_and_closed(echo):
+def test_connections_cut_at_every_byte_and_closed(httpd):
+    echo = httpd("--echo", "--header-timeout", 600, "--idle-timeout", 600)
+    before = echo.descriptors()
     data, _ = REQUESTS["chunked"]
     for cut in range(len(data)):
         with Connection(echo.address) as connection:
@@ -159,6 +161,7 @@ def test_connections_cut_at_every_byte_and_closed(echo):
             if cut % 2:
                 connection.reset()
     assert fetch(echo.address, "POST", body=b"alive").body == b"alive"
+    wait_until(lambda: echo.descriptors() <= before)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 16, 64, 200])
@@ -447,7 +450,8 @@ def test_random_input_never_breaks_the_framing(echo):
     assert fetch(echo.address, "POST", body=b"alive").body == b"alive"
 
 
-def test_slots_are_free_again_after_all_kinds_of_ends(demo):
+def test_slots_are_free_again_after_all_kinds_of_ends(httpd):
+    demo = httpd("--header-timeout", 600, "--idle-timeout", 600, workers=2)
     for number in range(120):
         connection = Connection(demo.address)
         connection.send([b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\n", request(),

@@ -240,8 +240,29 @@ def test_idle_server_uses_no_time(httpd):
 
 # Bad clients
 
+PATIENT = ["--header-timeout", 600, "--idle-timeout", 600]
+
+
+@pytest.mark.parametrize("pause", [0, 0.01])
+@pytest.mark.parametrize("data", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX", request()])
+def test_reset_is_noticed(httpd, data, pause):
+    """A reset frees the slot at once, not at a timeout, and what came before makes no loop."""
+    server = httpd(*PATIENT, workers=1)
+    before = server.descriptors()
+    for _ in range(3):
+        connection = Connection(server.address)
+        connection.send(data)
+        time.sleep(pause)
+        connection.reset()
+    wait_until(lambda: server.descriptors() <= before)
+    spent = server.cpu_seconds()
+    time.sleep(0.3)
+    assert server.cpu_seconds() - spent < 0.1, "the server spins after a reset"
+    assert fetch_status(server) == 200
+
+
 def test_resets_in_every_phase(httpd):
-    server = httpd("--echo", "--ws-echo", "/ws", workers=2)
+    server = httpd("--echo", "--ws-echo", "/ws", *PATIENT, workers=2)
     assert fetch(server.address, "POST", body=b"x").status == 200
     before = server.descriptors()
     phases = [b"", b"GET / HT", request(),
@@ -260,7 +281,7 @@ def test_resets_in_every_phase(httpd):
 
 
 def test_resets_of_websockets(httpd):
-    server = httpd(workers=2)
+    server = httpd(*PATIENT, workers=2)
     before = server.descriptors()
     for turn in range(50):
         ws = WebSocket(server.address, receive_buffer=4096)
@@ -273,7 +294,7 @@ def test_resets_of_websockets(httpd):
 
 
 def test_resets_before_accept(httpd):
-    server = httpd(workers=1)
+    server = httpd(*PATIENT, workers=1)
     before = server.descriptors()
     for _ in range(300):
         Connection(server.address).reset()
