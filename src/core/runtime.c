@@ -71,9 +71,9 @@ void rn_runtime_join(struct rn_runtime *runtime)
 {
     for (unsigned i = 0; i < runtime->options.workers; i++)
         rn_thread_join(&runtime->workers[i].thread);
-    /* Only now: until the last worker ended, it could look at any other's slots to wake a task. */
-    for (unsigned i = 0; i < runtime->options.workers; i++)
-        rn_slab_fini(&runtime->workers[i].slots);
+    /* Only now: until the last one ended, it could look at any other, to wake a task or for its
+     * figures. */
+    for (unsigned i = 0; i < runtime->options.workers; i++) rn_worker_free(&runtime->workers[i]);
     rn_shared_stack_fini(&runtime->shared);
     rn_unmap(runtime, runtime->mapped);
 }

@@ -174,9 +174,14 @@ void rn_worker_stop(struct rn_worker *worker)
         if (options->on_stop) options->on_stop(worker, options->context);
         worker->backend->vt->fini(worker->backend);
     }
-    if (worker->backend) rn_unmap(worker->backend, options->backend->size);
     if (worker->pool.base) rn_pool_fini(&worker->pool);
     rn_worker_enter(NULL);
+}
+
+void rn_worker_free(struct rn_worker *worker)
+{
+    rn_slab_fini(&worker->slots);
+    if (worker->backend) rn_unmap(worker->backend, worker->runtime->options.backend->size);
 }
 
 void rn_worker_main(void *argument)

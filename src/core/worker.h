@@ -69,6 +69,8 @@ void rn_worker_main(void *worker);
 RN_MUST_USE int rn_worker_start(struct rn_worker *worker);
 RN_MUST_USE int rn_worker_turn(struct rn_worker *worker);
 void rn_worker_stop(struct rn_worker *worker);
+/* What the others may look at until all have stopped. */
+void rn_worker_free(struct rn_worker *worker);
 void rn_worker_enter(struct rn_worker *worker);
 void rn_worker_push(struct rn_worker *worker, struct rn_node *node); /* from any thread */
 /* Wakes it if it sleeps: after a push. Whether it did, and the worker will look for shared tasks

@@ -250,7 +250,7 @@ static inline void hand_close(void)
         assert_int_equal(worker->slots.used, 0);
         rn_worker_enter(worker);
         rn_worker_stop(worker);
-        rn_slab_fini(&worker->slots);
+        rn_worker_free(worker);
     }
     rn_shared_stack_fini(&hand.runtime->shared);
     free(hand.runtime);
