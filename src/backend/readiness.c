@@ -353,6 +353,8 @@ static unsigned advance(struct rn_readiness *engine, struct rn_op *op, struct rn
         settle(engine, op, result);
         return 0;
     }
+    /* Cancelled while an earlier completion was handed out, which then put its result there. */
+    if (resting && op->flags & RN_OP_MULTISHOT && result >= 0) result = -RN_K_ECANCELED;
     *done = (struct rn_completion){op, op->buf, result, false};
     if (resting) return 1;
     /* Bytes, but for the end of a stream. */
@@ -455,6 +457,7 @@ int rn_readiness_init(struct rn_readiness *engine, const struct rn_backend_optio
 {
     int wake = rn_sys_eventfd2(0, RN_K_EFD_NONBLOCK | RN_K_EFD_CLOEXEC);
     if (wake < 0) return wake;
+    rn_assert((uint32_t)wake < options->descriptors);
     engine->poller = poller;
     engine->base.pool = options->pool;
     engine->descriptors = options->descriptors;

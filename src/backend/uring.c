@@ -21,7 +21,7 @@
 enum {
     ENTRIES = 128,           /* when the caller doesn't say */
     CQ_FACTOR = 4,           /* completions for one submission: multishots make many */
-    LENT_MAX = 64,           /* buffers lent to the kernel: no faster with more */
+    LENT_MAX = 64,           /* buffers lent to the kernel: no faster with more. A power of two */
     SENDFILE_MAX = 1 << 20,  /* bytes in one turn, so that one file can't hold up everyone */
     LENGTH_MAX = 0x7ffff000, /* of one read or write, as the kernel has it: MAX_RW_COUNT */
     VECTORS_MAX = 1024,      /* UIO_MAXIOV */
@@ -77,7 +77,7 @@ struct uring {
     struct op_queue starved;
     uint32_t queued;
     uint32_t lent_count;
-    uint32_t lent_mask;
+    uint32_t lent_most;
     uint16_t lent_tail;
     bool starved_asked; /* one of the starved is to be cancelled */
     uint32_t sq_mask;
@@ -90,11 +90,9 @@ struct uring {
     struct rn_k_io_uring_cqe *cqes;
     struct rn_k_io_uring_sqe *sqes;
     struct rn_k_io_uring_buf_ring *lent_ring;
-    struct rn_buf **lent; /* the buffer in each place of that ring, NULL when it came back */
     uint32_t *sq_flags;
     /* One for each submission: the kernel has read it when it has taken the submission. */
     struct rn_k_msghdr *messages;
-    int enter_fd; /* the ring's descriptor, or its number when it is registered */
     uint32_t enter_flags;
     int fd;
     int event;
@@ -104,6 +102,8 @@ struct uring {
     void *memory;
     size_t memory_size;
     struct rn_op wake; /* a poll of `event`, again and again */
+    struct rn_buf *lent[LENT_MAX]; /* in each place of their ring, NULL when it came back */
+    struct rn_k_msghdr datagram; /* for receives: nothing but room for an address */
 };
 
 static void push(struct op_queue *queue, struct rn_op *op)
@@ -159,7 +159,7 @@ static int enter(struct uring *u, bool wait, rn_ns until)
         argument.ts = (uintptr_t)&time;
     }
     u->backend.syscalls++;
-    int result = rn_sys_io_uring_enter(u->enter_fd, *u->sq_tail - *u->sq_head, wait, u->enter_flags,
+    int result = rn_sys_io_uring_enter(u->fd, *u->sq_tail - *u->sq_head, wait, u->enter_flags,
                                        &argument, sizeof argument);
     return result < 0 && (result <= -64 || !(passing >> -result & 1)) ? result : 0;
 }
@@ -185,7 +185,6 @@ static void clear(struct rn_k_io_uring_sqe *sqe)
 
 static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
 {
-    static const struct rn_k_msghdr datagram = {.msg_namelen = ADDRESS_MAX};
     bool multishot = op->flags & RN_OP_MULTISHOT;
     struct rn_k_msghdr *message;
 
@@ -205,7 +204,7 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
         sqe->off = op->arg.address.len;
         break;
     case RN_OP_RECVFROM:
-        sqe->addr = (uintptr_t)&datagram;
+        sqe->addr = (uintptr_t)&u->datagram;
         sqe->ioprio = RN_K_IORING_RECV_MULTISHOT; /* another is direct() */
         /* fall through */
     case RN_OP_RECV:
@@ -348,8 +347,9 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
     done->buf = NULL;
     done->more = false;
     if (op->state & FINISHED) {
-        done->buf = op->buf;
-        done->result = op->result;
+        bool multishot = op->flags & RN_OP_MULTISHOT;
+        done->buf = multishot ? NULL : op->buf;
+        done->result = multishot ? (int64_t)op->progress : op->result;
         return 1;
     }
     if (!(op->state & IN_KERNEL)) {
@@ -385,16 +385,16 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
 static void lend(struct uring *u)
 {
     uint16_t tail = u->lent_tail;
-    while (!u->lent[tail & u->lent_mask]) {
+    while (u->lent_count < u->lent_most && !u->lent[tail % LENT_MAX]) {
         struct rn_buf *buf = rn_pool_take(u->backend.pool);
         if (!buf) break;
-        struct rn_k_io_uring_buf *place = &u->lent_ring->bufs[tail & u->lent_mask];
-        u->lent[tail & u->lent_mask] = buf;
+        uint16_t at = tail++ % LENT_MAX;
+        struct rn_k_io_uring_buf *place = &u->lent_ring->bufs[at];
+        u->lent[at] = buf;
         u->lent_count++;
         place->addr = (uintptr_t)buf->data;
         place->len = buf->cap;
-        place->bid = tail & u->lent_mask;
-        tail++;
+        place->bid = at;
     }
     u->lent_tail = tail;
     __atomic_store_n(&u->lent_ring->tail, tail, __ATOMIC_RELEASE);
@@ -525,8 +525,14 @@ __attribute__((noinline)) static unsigned complete(struct uring *u,
     if (silent) return 0;
     if (done->more || !(op->state & QUEUED)) return 1;
     op->state |= FINISHED;
-    op->result = done->result;
-    op->buf = done->buf;
+    /* A multishot's result and buf are still to hold those of earlier completions, and its last one
+     * has no buffer. */
+    if (op->flags & RN_OP_MULTISHOT) {
+        op->progress = (uint64_t)done->result;
+    } else {
+        op->result = done->result;
+        op->buf = done->buf;
+    }
     return 0;
 }
 
@@ -596,7 +602,7 @@ static void uring_cancel(struct rn_backend *backend, struct rn_op *op)
 
 static void uring_wake(struct rn_backend *backend)
 {
-    static const uint64_t one = 1;
+    uint64_t one = 1;
     (void)rn_sys_write(((struct uring *)(void *)backend)->event, &one, sizeof one);
 }
 
@@ -633,14 +639,11 @@ static RN_COLD int uring_probe(const char **missing)
 
 static void release(struct uring *u)
 {
-    struct rn_k_io_uring_rsrc_update registered = {.offset = (uint32_t)u->enter_fd};
-    if (u->enter_flags & RN_K_IORING_ENTER_REGISTERED_RING)
-        rn_sys_io_uring_register(u->fd, RN_K_IORING_UNREGISTER_RING_FDS, &registered, 1);
     rn_sys_close(u->fd);
     rn_sys_close(u->event);
     rn_unmap(u->rings, u->rings_size);
     rn_unmap(u->sqes, ((size_t)u->sq_mask + 1) * sizeof *u->sqes);
-    for (uint32_t i = 0; u->lent && i <= u->lent_mask; i++)
+    for (unsigned i = 0; i < LENT_MAX; i++)
         if (u->lent[i]) rn_pool_put(u->backend.pool, u->lent[i]);
     rn_unmap(u->memory, u->memory_size);
 }
@@ -676,31 +679,19 @@ static bool map_rings(struct uring *u, const struct rn_k_io_uring_params *params
     return true;
 }
 
-static bool map_memory(struct uring *u, uint32_t entries)
-{
-    uint32_t most = u->backend.pool->count / 4, places = 1;
-    if (most > entries / 2) most = entries / 2;
-    if (most > LENT_MAX) most = LENT_MAX;
-    while (places * 2 <= most) places *= 2;
-    size_t ring_size = places * sizeof(struct rn_k_io_uring_buf);
-    size_t table_size = places * sizeof *u->lent;
-    u->lent_mask = places - 1;
-    u->memory_size = ring_size + table_size + entries * sizeof *u->messages;
-    u->memory = rn_map(u->memory_size);
-    if (!u->memory) return false;
-    u->lent_ring = u->memory;
-    u->lent = (void *)((char *)u->memory + ring_size);
-    u->messages = (void *)((char *)u->memory + ring_size + table_size);
-    return true;
-}
-
 static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
 {
-    struct rn_k_io_uring_rsrc_update ring = {.offset = ~0u, .data = (uint64_t)u->fd};
-    if (!map_rings(u, params) || !map_memory(u, params->sq_entries)) return -RN_K_ENOMEM;
+    const size_t lent_size = LENT_MAX * sizeof *u->lent_ring->bufs;
+    uint32_t most = u->backend.pool->count / 4;
+    u->lent_most = most > LENT_MAX ? LENT_MAX : most ? most : 1;
+    u->memory_size = lent_size + params->sq_entries * sizeof *u->messages;
+    u->memory = rn_map(u->memory_size);
+    if (!map_rings(u, params) || !u->memory) return -RN_K_ENOMEM;
+    u->lent_ring = u->memory;
+    u->messages = (void *)((char *)u->memory + lent_size);
     struct rn_k_io_uring_buf_reg buffers = {
         .ring_addr = (uintptr_t)u->lent_ring,
-        .ring_entries = u->lent_mask + 1,
+        .ring_entries = LENT_MAX,
     };
     int result = rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_PBUF_RING, &buffers, 1);
     if (result < 0) return result;
@@ -708,11 +699,7 @@ static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
     /* Both came with Linux 6.12, and only this one shows. */
     if (params->features & RN_K_IORING_FEAT_MIN_TIMEOUT)
         u->enter_flags |= RN_K_IORING_ENTER_ABS_TIMER;
-    /* Saves the kernel a look into the table of descriptors for each call. */
-    if (rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_RING_FDS, &ring, 1) == 1) {
-        u->enter_flags |= RN_K_IORING_ENTER_REGISTERED_RING;
-        u->enter_fd = (int)ring.offset;
-    }
+    u->datagram.msg_namelen = ADDRESS_MAX;
     u->wake.code = RN_OP_POLL;
     u->wake.flags = RN_OP_MULTISHOT;
     u->wake.fd = u->event;
@@ -730,7 +717,6 @@ static int uring_init(struct rn_backend *backend, const struct rn_backend_option
     u->starved.tail = &u->starved.head;
     u->fd = open_ring(options->entries ? options->entries : ENTRIES, &params);
     if (u->fd < 0) return u->fd;
-    u->enter_fd = u->fd;
     u->event = rn_sys_eventfd2(0, RN_K_EFD_CLOEXEC | RN_K_EFD_NONBLOCK);
     int result = u->event < 0 ? u->event : set_up(u, &params);
     if (result < 0) release(u);

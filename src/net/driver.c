@@ -355,6 +355,7 @@ static void on_received(struct rn_op *op)
     if (buf) {
         struct rn_buf **tail = &driver->held;
         while (*tail) tail = &(*tail)->next;
+        buf->next = NULL;
         *tail = buf;
     } else if (op->result == 0) {
         driver->state |= EOF_SEEN;
