@@ -2,7 +2,7 @@
  * backend/uring.c: ops on io_uring(7), Linux 6.1 or newer.
  *
  * An op that is started goes onto a queue. poll() turns the queue into submissions, submits and
- * waits in one system call, and hands out what came from the completion ring. The user_data of a
+ * waits in one system call, and takes out what came from the completion ring. The user_data of a
  * submission is its op; that of a cancellation is 0. Nothing is lost when a ring is full: ops stay
  * on the queue while there is no room to submit, and the kernel keeps the completions that find no
  * room (IORING_FEAT_NODROP).
@@ -43,26 +43,36 @@ enum {
     RATIONED = 128, /* was starved: gets one buffer before it goes on as a multishot */
 };
 
+/* What a submission takes from op->arg, seen as words: the members of that union begin alike. */
+enum {
+    FIRST = 1,    /* addr: the first word, behind what is done already */
+    LENGTH = 2,   /* len: the second, without what is done already */
+    SECOND = 4,   /* off: the second */
+    THIRD = 8,    /* off: the third */
+    SENDING = 16, /* msg_flags */
+    LENDING = 32, /* a lent buffer */
+};
+
 /* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
 static const struct {
     uint8_t opcode;
     uint8_t ready; /* the readiness to wait for at -EAGAIN; 0: that is its result */
-    bool memory;   /* takes arg.memory, or arg.datagram, which begins like it */
+    uint8_t takes;
 } methods[RN_OP_CODES] = {
-    [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, RN_K_POLLIN, false},
-    [RN_OP_CONNECT] = {RN_K_IORING_OP_CONNECT, 0, false},
-    [RN_OP_RECV] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, false},
-    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, true},
-    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, true},
-    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT, false},
-    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN, false},
-    [RN_OP_SENDTO] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, true},
-    [RN_OP_READ] = {RN_K_IORING_OP_READ, RN_K_POLLIN, true},
-    [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, RN_K_POLLOUT, true},
-    [RN_OP_SENDFILE] = {0, RN_K_POLLOUT, false},
-    [RN_OP_OPEN] = {RN_K_IORING_OP_OPENAT2, 0, false},
-    [RN_OP_CLOSE] = {RN_K_IORING_OP_CLOSE, 0, false},
-    [RN_OP_POLL] = {RN_K_IORING_OP_POLL_ADD, 0, false},
+    [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, RN_K_POLLIN, 0},
+    [RN_OP_CONNECT] = {RN_K_IORING_OP_CONNECT, 0, FIRST},
+    [RN_OP_RECV] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, LENDING},
+    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, FIRST | LENGTH},
+    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | SENDING},
+    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT, SENDING},
+    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN, LENDING},
+    [RN_OP_SENDTO] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | THIRD | SENDING},
+    [RN_OP_READ] = {RN_K_IORING_OP_READ, RN_K_POLLIN, FIRST | LENGTH | THIRD},
+    [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, RN_K_POLLOUT, FIRST | LENGTH | THIRD},
+    [RN_OP_SENDFILE] = {0, RN_K_POLLOUT, 0},
+    [RN_OP_OPEN] = {RN_K_IORING_OP_OPENAT2, 0, FIRST | SECOND},
+    [RN_OP_CLOSE] = {RN_K_IORING_OP_CLOSE, 0, 0},
+    [RN_OP_POLL] = {RN_K_IORING_OP_POLL_ADD, 0, 0},
 };
 
 struct op_queue {
@@ -185,66 +195,49 @@ static void clear(struct rn_k_io_uring_sqe *sqe)
 
 static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
 {
+    const uint64_t *words = (const void *)&op->arg;
+    unsigned takes = methods[op->code].takes;
     bool multishot = op->flags & RN_OP_MULTISHOT;
-    struct rn_k_msghdr *message;
 
     sqe->opcode = methods[op->code].opcode;
-    if (methods[op->code].memory) {
-        size_t left = op->arg.memory.len - op->progress;
-        sqe->addr = (uintptr_t)op->arg.memory.ptr + op->progress;
+    if (takes & FIRST) sqe->addr = words[0] + op->progress;
+    if (takes & LENGTH) {
+        uint64_t left = words[1] - op->progress;
         sqe->len = left < LENGTH_MAX ? (uint32_t)left : LENGTH_MAX;
     }
-    switch (op->code) {
-    case RN_OP_ACCEPT:
-        sqe->ioprio = multishot ? RN_K_IORING_ACCEPT_MULTISHOT : 0;
-        sqe->accept_flags = RN_K_SOCK_CLOEXEC | RN_K_SOCK_NONBLOCK;
-        break;
-    case RN_OP_CONNECT:
-        sqe->addr = (uintptr_t)op->arg.address.ptr;
-        sqe->off = op->arg.address.len;
-        break;
-    case RN_OP_RECVFROM:
-        sqe->addr = (uintptr_t)&u->datagram;
-        sqe->ioprio = RN_K_IORING_RECV_MULTISHOT; /* another is direct() */
-        /* fall through */
-    case RN_OP_RECV:
+    if (takes & SECOND) sqe->off = words[1];
+    if (takes & THIRD) sqe->off = words[2];
+    if (takes & SENDING) { /* RECV_INTO without WAITALL, which loses an error behind a part */
+        sqe->msg_flags = RN_K_MSG_NOSIGNAL | RN_K_MSG_WAITALL;
+        if (op->flags & RN_OP_CORK) sqe->msg_flags |= RN_K_MSG_MORE;
+    }
+    if (takes & LENDING) {
         /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
         sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
-        sqe->ioprio |= RN_K_IORING_RECVSEND_POLL_FIRST;
+        sqe->ioprio = RN_K_IORING_RECVSEND_POLL_FIRST;
         if (multishot && !(op->state & RATIONED)) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
-        break;
-    case RN_OP_SENDV:
-        message = &u->messages[*u->sq_tail & u->sq_mask];
+    }
+    if (op->code == RN_OP_ACCEPT) {
+        sqe->ioprio = multishot ? RN_K_IORING_ACCEPT_MULTISHOT : 0;
+        sqe->accept_flags = RN_K_SOCK_CLOEXEC | RN_K_SOCK_NONBLOCK;
+    } else if (op->code == RN_OP_CONNECT) {
+        sqe->off = op->arg.address.len;
+    } else if (op->code == RN_OP_RECVFROM) {
+        sqe->addr = (uintptr_t)&u->datagram;
+        sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT; /* another is direct() */
+    } else if (op->code == RN_OP_SENDV) {
+        struct rn_k_msghdr *message = &u->messages[*u->sq_tail & u->sq_mask];
         message->msg_iov = (struct rn_k_iovec *)(void *)op->arg.vector.vectors;
         message->msg_iovlen =
             op->arg.vector.count < VECTORS_MAX ? op->arg.vector.count : VECTORS_MAX;
         sqe->addr = (uintptr_t)message;
-        /* fall through */
-    case RN_OP_SEND:
-        sqe->msg_flags = RN_K_MSG_NOSIGNAL | RN_K_MSG_WAITALL;
-        if (op->flags & RN_OP_CORK) sqe->msg_flags |= RN_K_MSG_MORE;
-        break;
-    case RN_OP_SENDTO:
-        sqe->addr2 = (uintptr_t)op->arg.datagram.address;
+    } else if (op->code == RN_OP_SENDTO) {
         sqe->addr_len = (uint16_t)op->arg.datagram.address_len;
-        sqe->msg_flags = RN_K_MSG_NOSIGNAL;
-        break;
-    case RN_OP_READ:
-    case RN_OP_WRITE:
-        sqe->off = (uint64_t)op->arg.memory.offset;
-        break;
-    case RN_OP_OPEN:
-        sqe->addr = (uintptr_t)op->arg.open.path;
-        sqe->addr2 = (uintptr_t)op->arg.open.how;
+    } else if (op->code == RN_OP_OPEN) {
         sqe->len = sizeof *op->arg.open.how;
-        break;
-    case RN_OP_POLL:
+    } else if (op->code == RN_OP_POLL) {
         sqe->poll32_events = op->arg.events;
         sqe->len = multishot ? RN_K_IORING_POLL_ADD_MULTI : 0;
-        break;
-    default:
-        /* RECV_INTO without MSG_WAITALL, which would lose an error behind a part. */
-        break;
     }
 }
 
@@ -292,7 +285,7 @@ static bool recovers(struct rn_op *op, int error)
         op->state |= POLLING;
         return true;
     case RN_K_ENOBUFS:
-        if (op->code != RN_OP_RECV && op->code != RN_OP_RECVFROM) return false;
+        if (!(methods[op->code].takes & LENDING)) return false;
         op->state |= STARVED;
         return true;
     case RN_K_EPROTO:
@@ -347,9 +340,8 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
     done->buf = NULL;
     done->more = false;
     if (op->state & FINISHED) {
-        bool multishot = op->flags & RN_OP_MULTISHOT;
-        done->buf = multishot ? NULL : op->buf;
-        done->result = multishot ? (int64_t)op->progress : op->result;
+        done->buf = op->buf;
+        done->result = op->result;
         return 1;
     }
     if (!(op->state & IN_KERNEL)) {
@@ -525,14 +517,8 @@ __attribute__((noinline)) static unsigned complete(struct uring *u,
     if (silent) return 0;
     if (done->more || !(op->state & QUEUED)) return 1;
     op->state |= FINISHED;
-    /* A multishot's result and buf are still to hold those of earlier completions, and its last one
-     * has no buffer. */
-    if (op->flags & RN_OP_MULTISHOT) {
-        op->progress = (uint64_t)done->result;
-    } else {
-        op->result = done->result;
-        op->buf = done->buf;
-    }
+    op->result = done->result;
+    op->buf = done->buf;
     return 0;
 }
 
