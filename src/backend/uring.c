@@ -51,6 +51,7 @@ enum {
     THIRD = 8,    /* off: the third */
     SENDING = 16, /* msg_flags */
     LENDING = 32, /* a lent buffer */
+    PARTS = 64,   /* what succeeds may be a part, or needs work otherwise: goes_on() looks at it */
 };
 
 /* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
@@ -62,10 +63,10 @@ static const struct {
     [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, RN_K_POLLIN, 0},
     [RN_OP_CONNECT] = {RN_K_IORING_OP_CONNECT, 0, FIRST},
     [RN_OP_RECV] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, LENDING},
-    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, FIRST | LENGTH},
-    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | SENDING},
-    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT, SENDING},
-    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN, LENDING},
+    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, FIRST | LENGTH | PARTS},
+    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | SENDING | PARTS},
+    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT, SENDING | PARTS},
+    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN, LENDING | PARTS},
     [RN_OP_SENDTO] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | THIRD | SENDING},
     [RN_OP_READ] = {RN_K_IORING_OP_READ, RN_K_POLLIN, FIRST | LENGTH | THIRD},
     [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, RN_K_POLLOUT, FIRST | LENGTH | THIRD},
@@ -142,6 +143,16 @@ static void resume(struct uring *u, struct rn_op *op)
     enqueue(u, op);
 }
 
+/* The op's last completion is handed out. */
+static unsigned finish(struct uring *u, struct rn_op *op)
+{
+    op->state = OVER;
+#ifdef RN_DEBUG
+    u->in_flight--;
+#endif
+    return 1;
+}
+
 static struct rn_op *dequeue(struct uring *u)
 {
     struct rn_op *op = u->queue.head;
@@ -207,8 +218,10 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
     }
     if (takes & SECOND) sqe->off = words[1];
     if (takes & THIRD) sqe->off = words[2];
-    if (takes & SENDING) { /* RECV_INTO without WAITALL, which loses an error behind a part */
-        sqe->msg_flags = RN_K_MSG_NOSIGNAL | RN_K_MSG_WAITALL;
+    /* No WAITALL: for RECV_INTO it loses an error behind a part, and a send in parts shows how far it
+     * is, by which a slow peer is told from a dead one. */
+    if (takes & SENDING) {
+        sqe->msg_flags = RN_K_MSG_NOSIGNAL;
         if (op->flags & RN_OP_CORK) sqe->msg_flags |= RN_K_MSG_MORE;
     }
     if (takes & LENDING) {
@@ -342,14 +355,15 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
     if (op->state & FINISHED) {
         done->buf = op->buf;
         done->result = op->result;
-        return 1;
+        return finish(u, op);
     }
     if (!(op->state & IN_KERNEL)) {
         if (op->state & ASKED) {
             done->result = -RN_K_ECANCELED;
-            return 1;
+            return finish(u, op);
         }
-        if (is_direct(op) && !(op->state & POLLING)) return direct(u, op, done);
+        if (is_direct(op) && !(op->state & POLLING))
+            return direct(u, op, done) ? finish(u, op) : 0;
     }
 
     clear(sqe);
@@ -448,22 +462,16 @@ __attribute__((noinline)) static bool goes_on(struct rn_op *op, struct rn_comple
 {
     size_t part = (size_t)done->result;
     bool more;
-    switch (op->code) {
-    case RN_OP_RECVFROM:
+    if (op->code == RN_OP_RECVFROM) {
         translate_datagram(done->buf);
         done->result = done->buf->len;
         return false;
-    case RN_OP_SENDV:
+    }
+    if (op->code == RN_OP_SENDV)
         more = advance_vectors(op, part);
-        break;
-    case RN_OP_SEND:
-    case RN_OP_RECV_INTO:
+    else
         more = op->progress + part < op->arg.memory.len &&
                (op->code == RN_OP_SEND || op->flags & RN_OP_ALL);
-        break;
-    default:
-        return false;
-    }
     op->progress += part;
     done->result = (int64_t)op->progress;
     return more && part;
@@ -508,14 +516,15 @@ __attribute__((noinline)) static unsigned complete(struct uring *u,
     } else if (cqe->res < 0) {
         silent = again = recovers(op, cqe->res);
     } else {
-        silent = again = goes_on(op, done);
+        silent = again = methods[op->code].takes & PARTS && goes_on(op, done);
         /* Not its end: the kernel stops a multishot when the completion queue is full. */
         if (op->flags & RN_OP_MULTISHOT && !done->more && cqe->res >= (op->code == RN_OP_RECV))
             again = done->more = true;
     }
     if (again) resume(u, op);
     if (silent) return 0;
-    if (done->more || !(op->state & QUEUED)) return 1;
+    if (done->more) return 1;
+    if (!(op->state & QUEUED)) return finish(u, op);
     op->state |= FINISHED;
     op->result = done->result;
     op->buf = done->buf;
@@ -555,15 +564,7 @@ static int uring_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
             if (result < 0) return result;
         }
     }
-    count += harvest(u, done + count, max - count);
-    for (unsigned i = 0; i < count; i++) {
-        if (done[i].more) continue;
-        done[i].op->state = OVER;
-#ifdef RN_DEBUG
-        u->in_flight--;
-#endif
-    }
-    return (int)count;
+    return (int)(count + harvest(u, done + count, max - count));
 }
 
 static void uring_submit(struct rn_backend *backend, struct rn_op *op)
