@@ -220,7 +220,6 @@ void rn_response_content(struct rn_request *request, rn_bytes content, struct rn
     } else if (!rn_response_slice(request, content, owner)) {
         request->broken = true;
     }
-    rn_response_end(request);
 }
 
 void rn_respond_slice(struct rn_request *request, unsigned status, const char *type, rn_bytes body,
@@ -229,6 +228,7 @@ void rn_respond_slice(struct rn_request *request, unsigned status, const char *t
     rn_response_start(request, status);
     rn_response_head(request, type, body.len);
     rn_response_content(request, body, owner);
+    rn_response_end(request);
 }
 
 void rn_response_error(struct rn_request *request, unsigned status)

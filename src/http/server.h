@@ -181,8 +181,8 @@ const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
 void rn_response_error(struct rn_request *request, unsigned status);
 /* Fields as they are sent, each with its CRLF, after rn_response_start. */
 void rn_response_headers(struct rn_request *request, rn_bytes block);
-/* All of the content, after rn_response_head, and the end: copied when it is small beside the room
- * there is. */
+/* A piece of the content as rn_response_slice takes it, but copied when it is small beside the room
+ * there is, so that what follows fits into the same send. */
 void rn_response_content(struct rn_request *request, rn_bytes content, struct rn_out_owner *owner);
 void rn_http_log_access(struct rn_request *request);
 

@@ -14,21 +14,22 @@
 
 /* To the same directory with its slash. What was in front of the key, the route's own part of the
  * path, stays as it was sent. */
-static void start_redirect(struct rn_static_search *search)
+static __attribute__((noinline)) void start_redirect(struct rn_static_search *search)
 {
-    char place[2048], encoded[sizeof place];
+    char place[3000], *encoded = search->path + search->len;
     struct rn_text text = {.ptr = place, .cap = sizeof place};
     struct rn_request *request = search->request;
-    rn_bytes query = rn_request_query(request);
     const uint8_t *start = rn_request_path(request).ptr;
-    rn_ssize len =
-        rn_url_encode_path(encoded, sizeof encoded, rn_bytes_of(search->path, search->len));
-    rn_text_format(&text, "%b/%b/%s%b", start, (size_t)(search->key.ptr - start), encoded,
-                   len < 0 ? sizeof place : (size_t)len, query.len ? "?" : "", query.ptr,
-                   query.len);
-    search->status = text.cut ? 404 : 301;
+    rn_bytes query = rn_request_query(request);
+    if (query.len) query = rn_bytes_of(query.ptr - 1, query.len + 1); /* with its '?' */
+    rn_ssize len = rn_url_encode_path(encoded, sizeof search->path - search->len,
+                                      rn_bytes_of(search->path, search->len));
+    if (len >= 0)
+        rn_text_format(&text, "%b%b/%b", start, (size_t)(search->key.ptr + 1 - start), encoded,
+                       (size_t)len, query.ptr, query.len);
+    if (len < 0 || text.cut) search->status = 404;
     rn_response_start(request, search->status);
-    if (!text.cut) rn_response_header(request, "Location", rn_bytes_of(place, text.len));
+    if (search->status == 301) rn_response_header(request, "Location", rn_bytes_of(place, text.len));
 }
 
 static void answer_without(struct rn_static_search *search)
@@ -36,10 +37,10 @@ static void answer_without(struct rn_static_search *search)
     size_t len = search->len - search->index;
     if (search->status == 301) {
         start_redirect(search);
-    } else if (search->status == 404 && search->part->files->list && search->index) {
+    } else if (search->status == 404 && search->part->list && search->index) {
         search->path[len] = 0;
-        struct rn_static_body *directory = rn_static_file_open(search, RN_K_O_DIRECTORY);
-        if (directory) {
+        int directory = rn_static_open_file(search, RN_K_O_DIRECTORY);
+        if (directory >= 0) {
             rn_static_list(search->request, directory, rn_bytes_of(search->path, len));
             return;
         }
@@ -51,28 +52,28 @@ static void answer_without(struct rn_static_search *search)
 
 /* rn_request_state. The ranges themselves are read from the request's field again. */
 struct parts {
-    struct rn_static_body *body;
+    struct rn_static_entry *entry;
     struct rn_http_multipart multipart;
     int next;
-    char type[RN_HTTP_PART_TYPE_MAX];
 };
-_Static_assert(sizeof(struct parts) <= RN_REQUEST_STATE, "the state has to fit");
 
 static void parts_aborted(struct rn_request *request)
 {
     struct parts *parts = rn_request_state(request);
-    rn_static_drop(parts->body);
+    rn_static_drop(parts->entry);
 }
 
-static void send_range(struct rn_request *request, struct rn_static_body *body,
-                       const struct rn_http_range *range)
+static void send_range(struct rn_request *request, struct rn_static_entry *entry,
+                       struct rn_http_range range)
 {
-    body->references++;
-    if (body->fd < 0)
-        rn_response_slice(request, rn_bytes_of(body->content + range->offset, range->length),
-                          &body->owner);
-    else
-        rn_response_file(request, body->fd, range->offset, range->length, &body->owner);
+    entry->references++;
+    if (rn_likely(entry->fd < 0)) {
+        const uint8_t *content = entry->data + entry->id / RN_HTTP_CODINGS;
+        rn_response_content(request, rn_bytes_of(content + range.offset, range.length),
+                            &entry->owner);
+    } else {
+        rn_response_file(request, entry->fd, range.offset, range.length, &entry->owner);
+    }
 }
 
 static void send_parts(struct rn_request *request)
@@ -87,11 +88,11 @@ static void send_parts(struct rn_request *request)
         rn_response_write(request, delimiter,
                           rn_http_part_delimiter(delimiter, &parts->multipart, range));
         if (!range) {
-            rn_static_drop(parts->body);
+            rn_static_drop(parts->entry);
             rn_response_end(request);
             return;
         }
-        send_range(request, parts->body, range);
+        send_range(request, parts->entry, *range);
     }
 }
 
@@ -109,19 +110,18 @@ static void answer_parts(struct rn_request *request, struct rn_static_entry *ent
         .writable = send_parts,
         .aborted = parts_aborted,
     };
-    enum { NAME = sizeof "Content-Type: " - 1, END = 2 };
     struct parts *parts = rn_request_state(request);
     char type[RN_HTTP_MULTIPART_TYPE_MAX];
-    parts->body = entry->body;
-    parts->body->references++;
+    size_t type_at = entry->head_len - 2u - entry->type_len;
+    parts->entry = entry;
+    entry->references++;
     parts->multipart.boundary = rn_random64();
-    parts->multipart.size = entry->size;
-    parts->multipart.type =
-        rn_bytes_of(parts->type, entry->head_len - entry->typeless_len - NAME - END);
-    memcpy(parts->type, entry->head + entry->typeless_len + NAME, parts->multipart.type.len);
-    start(request, 206, entry, entry->typeless_len);
-    rn_response_header(request, "Content-Type",
-                       rn_bytes_of(type, rn_http_multipart_type(type, &parts->multipart)));
+    parts->multipart.size = entry->version.size;
+    parts->multipart.type = rn_bytes_of(entry->head + type_at, entry->type_len);
+    start(request, 206, entry, type_at);
+    rn_response_headers(request,
+                        rn_bytes_of(type, rn_http_multipart_type(type, &parts->multipart)));
+    rn_response_headers(request, RN_BYTES("\r\n"));
     rn_response_head(request, NULL, rn_http_multipart_length(&parts->multipart, ranges, count));
     rn_request_on(request, &callbacks);
     send_parts(request);
@@ -129,37 +129,25 @@ static void answer_parts(struct rn_request *request, struct rn_static_entry *ent
 
 /* ---- With a file ---------------------------------------------------------------------------- */
 
-static void send_content(struct rn_request *request, struct rn_static_entry *entry,
-                         struct rn_http_range range)
-{
-    struct rn_static_body *body = entry->body;
-    rn_response_head(request, NULL, range.length);
-    if (rn_likely(body->fd < 0)) {
-        body->references++;
-        rn_response_content(request, rn_bytes_of(body->content + range.offset, range.length),
-                            &body->owner);
-    } else {
-        send_range(request, body, &range);
-        rn_response_end(request);
-    }
-}
-
-static void answer_whole(struct rn_request *request, struct rn_static_entry *entry)
-{
-    start(request, 200, entry, entry->head_len);
-    send_content(request, entry, (struct rn_http_range){0, entry->size});
-}
-
-/* One range; or none, for 416. */
-static void answer_range(struct rn_request *request, struct rn_static_entry *entry,
-                         const struct rn_http_range *range)
+static void add_content_range(struct rn_request *request, const struct rn_static_entry *entry,
+                              const struct rn_http_range *range)
 {
     char value[RN_HTTP_CONTENT_RANGE_MAX];
-    start(request, range ? 206 : 416, entry, range ? entry->head_len : 0);
-    rn_response_header(request, "Content-Range",
-                       rn_bytes_of(value, rn_http_content_range(value, range, entry->size)));
-    if (range) send_content(request, entry, *range);
-    else rn_response_error(request, 416);
+    rn_response_header(
+        request, "Content-Range",
+        rn_bytes_of(value, rn_http_content_range(value, range, entry->version.size)));
+}
+
+/* 200 with the whole, or 206 with one range. */
+static __attribute__((noinline)) void answer(struct rn_request *request,
+                                             struct rn_static_entry *entry, unsigned status,
+                                             struct rn_http_range range)
+{
+    start(request, status, entry, entry->head_len);
+    if (status != 200) add_content_range(request, entry, &range);
+    rn_response_head(request, NULL, range.length);
+    send_range(request, entry, range);
+    rn_response_end(request);
 }
 
 /* The fields that may ask for anything but the whole. */
@@ -172,7 +160,7 @@ static const char field_names[] = "if-match\0if-unmodified-since\0if-none-match\
                                   "if-modified-since\0if-range\0range\0";
 
 /* Answers 304, 412, 416 or with parts of the file, or returns false. */
-static bool answer_specially(struct rn_static_search *search, struct rn_static_entry *entry)
+static __attribute__((noinline)) bool answer_specially(struct rn_static_search *search, struct rn_static_entry *entry)
 {
     struct rn_request *request = search->request;
     struct rn_http_range ranges[RN_HTTP_RANGES_MAX];
@@ -194,17 +182,21 @@ static bool answer_specially(struct rn_static_search *search, struct rn_static_e
         rn_response_end(request);
         return true;
     }
-    if (status) {
-        rn_response_error(request, status);
-        return true;
-    }
     /* Only for GET (RFC 9110, section 14.2). */
-    if (rn_request_is_head(request) || !rn_http_if_range(fields.if_range, &current, now_s))
-        return false;
-    int count = rn_http_range_parse(ranges, fields.range, entry->size);
-    if (count > 1) answer_parts(request, entry, ranges, (unsigned)count);
-    else if (count) answer_range(request, entry, count < 0 ? NULL : ranges);
-    return count;
+    int count = 0;
+    if (!status && !rn_request_is_head(request) &&
+        rn_http_if_range(fields.if_range, &current, now_s))
+        count = rn_http_range_parse(ranges, fields.range, entry->version.size);
+    if (count < 0) {
+        status = 416;
+        rn_response_start(request, status);
+        add_content_range(request, entry, NULL);
+    }
+    if (status) rn_response_error(request, status);
+    else if (count == 1) answer(request, entry, 206, ranges[0]);
+    else if (count) answer_parts(request, entry, ranges, (unsigned)count);
+    else return false;
+    return true;
 }
 
 /* Whether there is such a field: "If-…" or "Range". */
@@ -246,7 +238,7 @@ void rn_static_handler(struct rn_request *request)
     rn_assert(key.ptr); /* the route's path ends in "*" */
     if (key.ptr[-1] == '/') key = rn_bytes_of(key.ptr - 1, key.len + 1);
     search.request = request;
-    search.part = &files->parts[rn_worker_index(worker)];
+    search.part = rn_static_part(files, rn_worker_index(worker));
     search.now = rn_worker_now(worker);
     search.key = key;
     struct rn_static_entry *entry = rn_static_find(&search, RN_HTTP_IDENTITY);
@@ -256,5 +248,5 @@ void rn_static_handler(struct rn_request *request)
     }
     if (entry->siblings) entry = negotiate(&search, entry);
     if (rn_likely(!is_special(request)) || !answer_specially(&search, entry))
-        answer_whole(request, entry);
+        answer(request, entry, 200, (struct rn_http_range){0, entry->version.size});
 }

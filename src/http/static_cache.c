@@ -16,7 +16,7 @@
 #include "proto/http_date.h"
 #include "sys/sys.h"
 
-enum { ENTRIES_DEFAULT = 64, ENTRIES_MAX = 65536 };
+enum { ENTRIES_DEFAULT = 64 };
 
 static const char suffixes[RN_HTTP_CODINGS][5] = {"", ".gz", ".zst", ".br"};
 
@@ -56,35 +56,24 @@ static int open_beneath(int root, char *path, int flags)
     return fd;
 }
 
-/* A descriptor that is only remembered is closed. */
-static void forget(struct rn_static_entry *entry)
+static void drop(struct rn_out_owner *owner)
 {
-    struct rn_static_body *body = entry->body;
-    entry->tag = 0;
-    entry->used = 0;
-    entry->body = NULL;
-    if (body && body->fd >= 0) rn_static_drop(body);
+    struct rn_static_entry *entry = rn_container_of(owner, struct rn_static_entry, owner);
+    if (--entry->references) return;
+    if (entry->fd >= 0) rn_sys_close(entry->fd);
+    rn_slab_put(&entry->part->entries, entry);
 }
 
-static void drop_file(struct rn_out_owner *owner)
+static void forget(struct rn_static_way *way)
 {
-    struct rn_static_file *file = rn_container_of(owner, struct rn_static_file, body.owner);
-    if (--file->body.references) return;
-    rn_sys_close(file->body.fd);
-    rn_slab_put(&file->part->open, file);
-}
-
-static void drop_memory(struct rn_out_owner *owner)
-{
-    rn_container_of(owner, struct rn_static_body, owner)->references--;
+    if (way->entry) rn_static_drop(way->entry);
+    *way = (struct rn_static_way){0};
 }
 
 static unsigned status_of(int error)
 {
     switch (error) {
-    case RN_E_PROTOCOL: return 400;
     case -RN_K_EACCES: return 403;
-    case -RN_K_EISDIR: return 301;
     case -RN_K_EAGAIN:
     case -RN_K_ENOMEM:
     case -RN_K_EMFILE:
@@ -93,46 +82,35 @@ static unsigned status_of(int error)
     }
 }
 
-struct rn_static_body *rn_static_file_open(struct rn_static_search *search, int flags)
+int rn_static_open_file(struct rn_static_search *search, int flags)
 {
     struct rn_static_part *part = search->part;
-    int root = part->files->root;
     flags |= RN_K_O_NONBLOCK | RN_K_O_CLOEXEC | RN_K_O_NOCTTY;
-    int fd = open_beneath(root, search->path, flags);
+    int fd = open_beneath(part->root, search->path, flags);
     if (fd == -RN_K_EMFILE || fd == -RN_K_ENFILE) { /* those that are only kept open go first */
-        for (uint32_t i = 0; i <= part->files->count; i++)
-            if (part->entries[i].body && part->entries[i].body->fd >= 0)
-                forget(&part->entries[i]);
-        fd = open_beneath(root, search->path, flags);
+        for (uint32_t i = 0; i < part->sets * RN_STATIC_WAYS; i++)
+            if (part->ways[i].entry && part->ways[i].entry->fd >= 0) forget(&part->ways[i]);
+        fd = open_beneath(part->root, search->path, flags);
     }
     search->status = status_of(fd);
-    if (fd < 0) return NULL;
-    struct rn_static_file *file = rn_slab_take(&part->open);
-    if (!file) {
-        rn_sys_close(fd);
-        search->status = 503;
-        return NULL;
-    }
-    file->part = part;
-    file->body = (struct rn_static_body){.owner = {drop_file}, .fd = fd, .references = 1};
-    return &file->body;
+    return fd;
 }
 
 /* ---- Looking -------------------------------------------------------------------------------- */
 
 /* The type, as in st_mode: 0 when there is nothing. An empty path: of the descriptor itself. */
-static unsigned look(int directory, const char *path, struct rn_k_statx *info)
+static unsigned look(int directory, const char *path, struct rn_static_version *version)
 {
-    int result = rn_sys_statx(directory, path, RN_K_AT_EMPTY_PATH,
-                              RN_K_STATX_TYPE | RN_K_STATX_SIZE | RN_K_STATX_MTIME |
-                                  RN_K_STATX_INO,
-                              info);
-    return result < 0 ? 0 : info->stx_mode & RN_K_S_IFMT;
-}
-
-static uint64_t modified_ns(const struct rn_k_statx *info)
-{
-    return (uint64_t)info->stx_mtime.tv_sec * RN_SECOND + info->stx_mtime.tv_nsec;
+    struct rn_k_statx info;
+    if (rn_sys_statx(directory, path, RN_K_AT_EMPTY_PATH,
+                     RN_K_STATX_TYPE | RN_K_STATX_SIZE | RN_K_STATX_MTIME | RN_K_STATX_INO,
+                     &info) < 0)
+        return 0;
+    version->size = info.stx_size;
+    version->inode = info.stx_ino;
+    version->modified_s = info.stx_mtime.tv_sec;
+    version->modified_ns = info.stx_mtime.tv_nsec;
+    return info.stx_mode & RN_K_S_IFMT;
 }
 
 static void add_suffix(struct rn_static_search *search, unsigned coding)
@@ -143,91 +121,92 @@ static void add_suffix(struct rn_static_search *search, unsigned coding)
 /* In which codings the file exists besides; whether they can be opened is seen when they are. */
 static uint8_t find_siblings(struct rn_static_search *search)
 {
-    struct rn_k_statx info;
+    struct rn_static_version version;
     unsigned found = 0;
     for (unsigned coding = RN_HTTP_CODINGS - 1;; coding--) {
         add_suffix(search, coding);
         if (!coding) return (uint8_t)found;
-        if (look(search->part->files->root, search->path, &info) == RN_K_S_IFREG)
-            found |= 1u << coding;
+        if (look(search->part->root, search->path, &version) == RN_K_S_IFREG) found |= 1u << coding;
     }
 }
 
 /* Whether an entry that is due, or that has no content here, is still right. */
-static bool is_right(struct rn_static_search *search, struct rn_static_entry *entry, bool coded)
+static bool is_right(struct rn_static_search *search, struct rn_static_entry *entry, unsigned coding)
 {
-    struct rn_k_statx info;
-    if (!look(search->part->files->root, search->path, &info) || info.stx_size != entry->size ||
-        info.stx_ino != entry->inode || modified_ns(&info) != entry->modified_ns)
+    struct rn_static_version version;
+    if (!look(search->part->root, search->path, &version) ||
+        memcmp(&version, &entry->version, sizeof version) != 0)
         return false;
-    return search->now < entry->fresh_until || coded || find_siblings(search) == entry->siblings;
+    return search->now < entry->fresh_until || coding || find_siblings(search) == entry->siblings;
 }
 
 /* ---- Entries -------------------------------------------------------------------------------- */
 
-/* What the file is, and the fields that say so. */
-static void describe(struct rn_static_entry *entry, const struct rn_k_statx *info, rn_bytes path,
+/* The fields that say what the file is. */
+static void describe(struct rn_static_entry *entry, const struct rn_static_search *search,
                      unsigned coding)
 {
+    static const char coded[] = "\r\nContent-Encoding: ";
+    static const char format[] = "\r\nContent-Encoding: %s\r\nAccept-Ranges: bytes\r\n"
+                                 "Content-Type: %b\r\n";
     char type[RN_CONTENT_TYPE_MAX], date[RN_HTTP_DATE_LEN], etag[RN_HTTP_ETAG_MAX];
     struct rn_text text = {.ptr = entry->head, .cap = sizeof entry->head};
-    int64_t now_s = (int64_t)rn_clock_realtime_seconds(), modified_s = info->stx_mtime.tv_sec;
-    size_t etag_len = rn_http_etag_format(etag, info->stx_size, modified_ns(info), info->stx_ino);
-    entry->size = info->stx_size;
-    entry->modified_ns = modified_ns(info);
-    /* Written once more within the same tick it would look the same: it is to be read again. */
-    entry->inode = modified_s + 1 < now_s ? info->stx_ino : ~info->stx_ino;
-    /* Not later than the Date that goes with it (RFC 9110, section 8.8.2.1). */
-    entry->modified_s = modified_s < now_s ? modified_s : now_s;
+    const struct rn_static_version *version = &entry->version;
+    size_t type_len = rn_content_type(type, rn_bytes_of(search->path, search->len));
+    size_t etag_len = rn_http_etag_format(
+        etag, version->size, (uint64_t)version->modified_s * RN_SECOND + version->modified_ns,
+        version->inode);
     rn_http_date_format(date, entry->modified_s);
-    rn_text_format(&text, "ETag: %b\r\nLast-Modified: %b\r\n%s", etag, etag_len, date,
+    rn_text_format(&text, "ETag: %b\r\nLast-Modified: %b%s", etag, etag_len, date,
                    (size_t)RN_HTTP_DATE_LEN,
-                   coding || entry->siblings ? "Vary: Accept-Encoding\r\n" : "");
-    entry->etag_len = (uint8_t)etag_len;
-    entry->validators_len = (uint16_t)text.len;
-    if (coding) rn_text_format(&text, "Content-Encoding: %s\r\n", rn_http_coding_names[coding]);
-    rn_text_format(&text, "Accept-Ranges: bytes\r\n");
-    entry->typeless_len = (uint16_t)text.len;
-    rn_text_format(&text, "Content-Type: %b\r\n", type, rn_content_type(type, path));
+                   coding || entry->siblings ? "\r\nVary: Accept-Encoding" : "");
+    entry->validators_len = (uint8_t)(text.len + 2);
+    rn_text_format(&text, coding ? format : format + sizeof coded - 1, rn_http_coding_names[coding],
+                   type, type_len);
     entry->head_len = (uint16_t)text.len;
+    entry->etag_len = (uint8_t)etag_len;
+    entry->type_len = (uint8_t)type_len;
 }
 
-/* The entry for a new representation: the one that isn't remembered when all others are pinned. */
-static struct rn_static_entry *claim(struct rn_static_search *search, bool remember)
+/* Fills in what belongs to the file; false and the status when there is none to send. */
+static bool load(struct rn_static_search *search, struct rn_static_entry *entry, unsigned coding)
 {
-    struct rn_static_part *part = search->part;
-    struct rn_static_entry *spare = &part->entries[part->files->count], *best = spare;
-    struct rn_static_entry *entry = &part->entries[search->place];
-    spare->used = RN_NEVER;
-    for (unsigned i = 0; i < RN_STATIC_WAYS && remember; i++, entry++)
-        if (!entry->memory.references && entry->used < best->used) best = entry;
-    forget(best);
-    return best;
-}
-
-static struct rn_static_entry *load(struct rn_static_search *search, unsigned coding, bool remember)
-{
-    struct rn_k_statx info;
-    struct rn_static_body *body = rn_static_file_open(search, RN_K_O_RDONLY);
-    if (!body) return NULL;
-    unsigned type = look(body->fd, "", &info);
-    if (type != RN_K_S_IFREG) {
-        if (type == RN_K_S_IFDIR && !search->index) search->status = 301;
-        rn_static_drop(body);
-        return NULL;
-    }
-    struct rn_static_entry *entry = claim(search, remember);
-    entry->body = body;
+    int fd = rn_static_open_file(search, RN_K_O_RDONLY);
+    entry->fd = fd;
+    if (fd < 0) return false;
+    unsigned type = look(fd, "", &entry->version);
+    if (type == RN_K_S_IFDIR && !search->index) search->status = 301;
+    if (type != RN_K_S_IFREG) return false;
+    int64_t now_s = (int64_t)rn_clock_realtime_seconds();
+    /* Not later than the Date that goes with it (RFC 9110, section 8.8.2.1). */
+    entry->modified_s = entry->version.modified_s;
+    if (entry->modified_s > now_s) entry->modified_s = now_s;
     entry->siblings = coding ? 0 : find_siblings(search);
-    describe(entry, &info, rn_bytes_of(search->path, search->len), coding);
-    /* A small file's content goes to memory, and its descriptor is closed. */
-    if (entry->size <= sizeof entry->content && !entry->memory.references &&
-        rn_sys_pread(body->fd, entry->content, sizeof entry->content, 0) == (long)entry->size) {
-        entry->memory = (struct rn_static_body){{drop_memory}, entry->content, -1, 0};
-        entry->body = &entry->memory;
-        rn_static_drop(body);
+    describe(entry, search, coding);
+    /* Written once more within the same tick it would look the same: it is to be read again. */
+    if (entry->modified_s + 1 >= now_s) entry->version.inode = ~entry->version.inode;
+    memcpy(entry->data, search->key.ptr, search->key.len);
+    size_t room = sizeof entry->data - search->key.len;
+    if (entry->version.size <= room && rn_sys_pread(fd, entry->data + search->key.len, room, 0) ==
+                                           (long)entry->version.size) {
+        rn_sys_close(fd);
+        entry->fd = -1;
     }
-    return entry;
+    return true;
+}
+
+static struct rn_static_entry *make(struct rn_static_search *search, unsigned coding)
+{
+    struct rn_static_entry *entry = rn_slab_take(&search->part->entries);
+    search->status = 503;
+    if (!entry) return NULL;
+    entry->owner.release = drop;
+    entry->part = search->part;
+    entry->references = 1;
+    entry->id = search->id;
+    if (load(search, entry, coding)) return entry;
+    rn_static_drop(entry);
+    return NULL;
 }
 
 /* The file's path from the key. */
@@ -235,15 +214,14 @@ static bool decode(struct rn_static_search *search, unsigned coding)
 {
     static const char index[] = "index.html";
     rn_ssize len = rn_url_decode_path(search->path, RN_STATIC_PATH_MAX, search->key);
-    search->status = status_of((int)len);
-    if (len < 0) return false;
-    search->len = (size_t)len;
+    search->status = len == RN_E_PROTOCOL ? 400 : 404;
     search->index = 0;
-    if (rn_url_is_directory(search->path, search->len)) {
-        search->index = sizeof index - 1;
+    if (len < 0 || search->key.len > RN_STATIC_PATH_MAX) return false;
+    if (rn_url_is_directory(search->path, (size_t)len)) {
         memcpy(search->path + len, index, sizeof index - 1);
-        search->len += search->index;
+        search->index = sizeof index - 1;
     }
+    search->len = (size_t)len + search->index;
     add_suffix(search, coding);
     return true;
 }
@@ -260,91 +238,93 @@ static uint64_t hash(rn_bytes key, uint64_t sum)
         sum = (sum ^ word << (64 - 8 * taken)) * odd;
         sum ^= sum >> 32;
     }
-    return sum * odd | 1;
+    return sum | 1;
+}
+
+/* What the cache doesn't know, or isn't sure of: then `way` holds what it knows. */
+static __attribute__((noinline)) struct rn_static_entry *
+find_slowly(struct rn_static_search *search, struct rn_static_way *way, unsigned coding)
+{
+    bool known = way;
+    if (!decode(search, coding)) return NULL;
+    if (!known || !is_right(search, way->entry, coding)) {
+        struct rn_static_entry *entry = make(search, coding);
+        if (!known) {
+            if (!entry) return NULL;
+            way = search->ways; /* the one that was used longest ago makes room */
+            for (unsigned i = 1; i < RN_STATIC_WAYS; i++)
+                if (search->ways[i].used < way->used) way = &search->ways[i];
+        }
+        forget(way);
+        if (!entry) return NULL;
+        entry->fresh_until = 0;
+        way->tag = search->tag;
+        way->entry = entry;
+    }
+    if (search->now >= way->entry->fresh_until) way->entry->fresh_until = search->now + RN_SECOND;
+    way->used = search->now;
+    return way->entry;
 }
 
 struct rn_static_entry *rn_static_find(struct rn_static_search *search, enum rn_http_coding coding)
 {
     const rn_bytes key = search->key;
-    const struct rn_static_part *part = search->part;
+    struct rn_static_part *part = search->part;
     uint32_t id = (uint32_t)key.len * RN_HTTP_CODINGS + coding;
     uint64_t tag = hash(key, id);
-    uint32_t sets = part->files->count / RN_STATIC_WAYS;
-    search->place = (uint32_t)((tag >> 32) * sets >> 32) * RN_STATIC_WAYS;
-    struct rn_static_entry *entry = &part->entries[search->place], *end = entry + RN_STATIC_WAYS;
-    while (entry != end && !(entry->tag == tag && entry->id == id &&
-                             memcmp(entry->key, key.ptr, key.len) == 0))
-        entry++;
-    bool found = entry != end;
-    if (rn_likely(found && entry->body->fd < 0 && search->now < entry->fresh_until)) {
-        entry->used = search->now;
+    struct rn_static_way *way =
+        &part->ways[(uint32_t)((tag >> 32) * part->sets >> 32) * RN_STATIC_WAYS];
+    search->ways = way;
+    search->tag = tag;
+    search->id = id;
+    for (unsigned i = 0; i < RN_STATIC_WAYS; i++, way++) {
+        struct rn_static_entry *entry = way->entry;
+        if (way->tag != tag || entry->id != id || memcmp(entry->data, key.ptr, key.len) != 0)
+            continue;
+        if (rn_unlikely(entry->fd >= 0 || search->now >= entry->fresh_until))
+            return find_slowly(search, way, coding);
+        way->used = search->now;
         return entry;
     }
-    if (!decode(search, coding)) return NULL;
-    if (!found || !is_right(search, entry, coding)) {
-        bool remember = key.len <= sizeof entry->key;
-        if (found) forget(entry);
-        entry = load(search, coding, remember);
-        if (!entry) return NULL;
-        entry->fresh_until = 0;
-        if (remember && entry != &part->entries[part->files->count]) {
-            entry->tag = tag;
-            entry->id = id;
-            memcpy(entry->key, key.ptr, key.len);
-        }
-    }
-    if (search->now >= entry->fresh_until) entry->fresh_until = search->now + RN_SECOND;
-    entry->used = search->now;
-    return entry;
+    return find_slowly(search, NULL, coding);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------ */
 
-static size_t entries_size(const struct rn_static *files)
-{
-    return (files->count + 1) * sizeof(struct rn_static_entry);
-}
-
-static int open_part(struct rn_static *files, struct rn_static_part *part)
-{
-    part->files = files;
-    part->entries = rn_map(entries_size(files));
-    if (!part->entries) return -RN_K_ENOMEM;
-    return rn_slab_init(&part->open, RN_STATIC_OPEN_MAX, sizeof(struct rn_static_file));
-}
-
 int rn_static_open(struct rn_static **made, const struct rn_static_options *options,
                    unsigned workers)
 {
-    int flags = RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC;
-    uint32_t count = options->cache_files ? options->cache_files : ENTRIES_DEFAULT;
-    if (count > ENTRIES_MAX) count = ENTRIES_MAX;
-    struct rn_static *files = rn_map(sizeof *files + workers * sizeof files->parts[0]);
+    size_t count = options->cache_files ? options->cache_files : ENTRIES_DEFAULT;
+    size_t sets = (count + RN_STATIC_WAYS - 1) / RN_STATIC_WAYS;
+    size_t stride = sizeof(struct rn_static_part) +
+                    sets * RN_STATIC_WAYS * sizeof(struct rn_static_way);
+    size_t size = sizeof(struct rn_static) + workers * stride;
+    struct rn_static *files = rn_map(size);
     if (!files) return -RN_K_ENOMEM;
-    files->list = options->list;
-    files->workers = workers;
-    files->count = (count + RN_STATIC_WAYS - 1) / RN_STATIC_WAYS * RN_STATIC_WAYS;
-    int result = rn_sys_openat(RN_K_AT_FDCWD, options->root, flags, 0);
-    files->root = result;
-    for (unsigned i = 0; i < workers && result >= 0; i++)
-        result = open_part(files, &files->parts[i]);
-    if (result < 0) {
-        rn_static_close(files);
-        return result;
+    int result = rn_sys_openat(RN_K_AT_FDCWD, options->root,
+                               RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC, 0);
+    *files = (struct rn_static){size, stride, 0, result};
+    for (; files->workers < workers && result >= 0; files->workers++) {
+        struct rn_static_part *part = rn_static_part(files, files->workers);
+        part->root = files->root;
+        part->list = options->list;
+        part->sets = (uint32_t)sets;
+        result = rn_slab_init(&part->entries, RN_STATIC_ENTRIES_MAX,
+                              sizeof(struct rn_static_entry));
     }
     *made = files;
-    return 0;
+    if (result >= 0) return 0;
+    rn_static_close(files);
+    return result;
 }
 
 void rn_static_close(struct rn_static *files)
 {
     for (unsigned i = 0; i < files->workers; i++) {
-        struct rn_static_part *part = &files->parts[i];
-        struct rn_static_file *file;
-        for (uint32_t at = 0; (file = rn_slab_next(&part->open, &at));) rn_sys_close(file->body.fd);
-        rn_slab_fini(&part->open);
-        rn_unmap(part->entries, entries_size(files));
+        struct rn_static_part *part = rn_static_part(files, i);
+        for (uint32_t k = 0; k < part->sets * RN_STATIC_WAYS; k++) forget(&part->ways[k]);
+        rn_slab_fini(&part->entries);
     }
-    if (files->root >= 0) rn_sys_close(files->root);
-    rn_unmap(files, sizeof *files + files->workers * sizeof files->parts[0]);
+    rn_sys_close(files->root);
+    rn_unmap(files, files->size);
 }

@@ -19,7 +19,7 @@ enum {
 
 /* rn_request_state */
 struct listing {
-    struct rn_static_body *directory;
+    int directory;
 };
 
 static void add_name(struct rn_text *page, const struct rn_k_dirent64 *entry)
@@ -37,7 +37,7 @@ static void add_name(struct rn_text *page, const struct rn_k_dirent64 *entry)
 static void aborted(struct rn_request *request)
 {
     struct listing *listing = rn_request_state(request);
-    rn_static_drop(listing->directory);
+    rn_sys_close(listing->directory);
 }
 
 static void writable(struct rn_request *request)
@@ -47,9 +47,9 @@ static void writable(struct rn_request *request)
     char buffer[PAGE];
     while (rn_response_room(request) >= sizeof buffer) {
         struct rn_text page = {.ptr = buffer, .cap = sizeof buffer};
-        long count = rn_sys_getdents64(listing->directory->fd, names, sizeof names);
+        long count = rn_sys_getdents64(listing->directory, names, sizeof names);
         if (count <= 0) {
-            rn_static_drop(listing->directory);
+            rn_sys_close(listing->directory);
             rn_response_end(request);
             return;
         }
@@ -62,16 +62,15 @@ static void writable(struct rn_request *request)
     }
 }
 
-void rn_static_list(struct rn_request *request, struct rn_static_body *directory, rn_bytes path)
+void rn_static_list(struct rn_request *request, int directory, rn_bytes path)
 {
     static const struct rn_request_callbacks callbacks = {.writable = writable, .aborted = aborted};
     struct listing *listing = rn_request_state(request);
-    char name[1024], head[2 * sizeof name + 128];
+    char name[1024], head[sizeof name + 64];
     struct rn_text page = {.ptr = head, .cap = sizeof head};
     rn_ssize len = rn_url_escape_html(name, sizeof name, path);
     if (len < 0) len = 0;
-    rn_text_format(&page, "<!doctype html>\n<title>/%b</title>\n<h1>/%b</h1>\n<ul>\n", name,
-                   (size_t)len, name, (size_t)len);
+    rn_text_format(&page, "<!doctype html>\n<title>/%b</title>\n<ul>\n", name, (size_t)len);
     rn_response_start(request, 200);
     rn_response_head(request, "text/html; charset=utf-8", RN_LENGTH_UNKNOWN);
     rn_response_write(request, head, page.len);
