@@ -36,7 +36,7 @@ enum {
     QUEUED = 1,    /* on the queue: to be started, cancelled or handed out */
     IN_KERNEL = 2, /* submitted; its last completion hasn't been seen */
     ASKED = 4,     /* the caller asked for its end: isn't started again */
-    FINISHED = 8,  /* completed while its cancellation was queued; result and buf hold */
+    FINISHED = 8,  /* completed while its cancellation was queued: op->result and buf hold */
     STARVED = 16,  /* on the list of receives that wait for a buffer */
     POLLING = 32,  /* it waits for readiness: what is in the kernel is a poll of ours */
     OVER = 64,     /* its last completion was handed out, if not looked at yet */
@@ -218,8 +218,8 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
     }
     if (takes & SECOND) sqe->off = words[1];
     if (takes & THIRD) sqe->off = words[2];
-    /* No WAITALL: for RECV_INTO it loses an error behind a part, and a send in parts shows how far it
-     * is, by which a slow peer is told from a dead one. */
+    /* No WAITALL: for RECV_INTO it loses an error behind a part, and a send in parts shows how far
+     * it is, by which a slow peer is told from a dead one. */
     if (takes & SENDING) {
         sqe->msg_flags = RN_K_MSG_NOSIGNAL;
         if (op->flags & RN_OP_CORK) sqe->msg_flags |= RN_K_MSG_MORE;
@@ -525,6 +525,9 @@ __attribute__((noinline)) static unsigned complete(struct uring *u,
     if (silent) return 0;
     if (done->more) return 1;
     if (!(op->state & QUEUED)) return finish(u, op);
+    /* Its cancellation is on the queue, and now stands for its last completion. A multishot's says
+     * no more than that: result and buf are still to hold those of earlier completions. */
+    if (op->flags & RN_OP_MULTISHOT) return 0;
     op->state |= FINISHED;
     op->result = done->result;
     op->buf = done->buf;

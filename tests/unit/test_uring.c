@@ -187,6 +187,9 @@ static struct rn_completion wait_one(void)
 {
     rn_ns limit = rn_clock_monotonic() + PATIENCE;
     while (!turn(limit)) assert_true(rn_clock_monotonic() < limit);
+    /* As the worker does. */
+    done[done_next].op->result = done[done_next].result;
+    done[done_next].op->buf = done[done_next].buf;
     return done[done_next++];
 }
 
@@ -377,24 +380,28 @@ static void cancelled_while_the_kernel_takes_nothing(void **state)
     close(event);
 }
 
+/* Fills the completions of a turn, so that whatever else there is stays in the ring. */
+static void turn_without(const struct rn_op *op)
+{
+    static struct rn_op fillers[MAX];
+    for (unsigned i = 0; i < MAX; i++) start_op(&fillers[i], RN_OP_NOP, -1, 0);
+    assert_true(turn(0));
+    assert_int_equal(done_count, MAX);
+    for (unsigned i = 0; i < MAX; i++) assert_true(done[i].op != op);
+    done_next = done_count;
+}
+
 /* Finished in the ring while its cancellation is still queued: the result is kept for its turn. */
 static void finished_before_its_cancellation(void **state)
 {
     (void)state;
-    struct rn_op op = {0}, fillers[MAX] = {0};
+    struct rn_op op = {0};
     int fds[2];
     pair(fds);
     start_op(&op, RN_OP_RECV, fds[0], 0);
     expect_nothing();
     assert_int_equal(write(fds[1], "late", 4), 4);
-    /* The completion comes in with those of the fillers, which leave no room for it. */
-    for (unsigned i = 0; i < MAX; i++) start_op(&fillers[i], RN_OP_NOP, -1, 0);
-    assert_true(turn(0));
-    assert_int_equal(done_count, MAX);
-    bool seen_it = false;
-    for (unsigned i = 0; i < MAX; i++) seen_it |= done[i].op == &op;
-    assert_false(seen_it);
-    done_next = done_count;
+    turn_without(&op);
     rn_backend_uring.cancel(&uring->backend, &op);
     struct rn_completion completion = wait_one();
     assert_ptr_equal(completion.op, &op);
@@ -402,6 +409,33 @@ static void finished_before_its_cancellation(void **state)
     assert_memory_equal(completion.buf->data + completion.buf->at, "late", 4);
     assert_false(completion.more);
     rn_pool_put(&pool, completion.buf);
+    expect_nothing();
+    close_pair(fds);
+}
+
+/* The same with data before the end: neither takes the other's place. */
+static void multishot_finished_before_its_cancellation(void **state)
+{
+    (void)state;
+    struct rn_op op = {0};
+    int fds[2];
+    pair(fds);
+    start_op(&op, RN_OP_RECV, fds[0], RN_OP_MULTISHOT);
+    expect_nothing();
+    assert_int_equal(write(fds[1], "late", 4), 4);
+    assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    turn_without(&op);
+    rn_backend_uring.cancel(&uring->backend, &op);
+    struct rn_completion completion = wait_one();
+    assert_ptr_equal(completion.op, &op);
+    assert_int_equal(completion.result, 4);
+    assert_true(completion.more);
+    rn_pool_put(&pool, completion.buf);
+    completion = wait_one();
+    assert_ptr_equal(completion.op, &op);
+    assert_true(completion.result == 0 || completion.result == -ECANCELED);
+    assert_null(completion.buf);
+    assert_false(completion.more);
     expect_nothing();
     close_pair(fds);
 }
@@ -617,6 +651,7 @@ int main(void)
         TEST(lasting_failures_end_the_worker),
         TEST(cancelled_while_the_kernel_takes_nothing),
         TEST(finished_before_its_cancellation),
+        TEST(multishot_finished_before_its_cancellation),
         TEST(completion_queue_overflows),
         TEST(a_stopped_multishot_goes_on),
         TEST(stopped_and_cancelled),
