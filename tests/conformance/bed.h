@@ -64,7 +64,7 @@ rn_ns bed_now(struct bed *bed);
 void bed_until(struct bed *bed, const bool *flag);
 /* Turns until *counter has reached the value. */
 void bed_count(struct bed *bed, const unsigned *counter, unsigned value);
-/* Some turns in which nothing must complete. */
+/* Some turns in which nothing must complete, and the backend must not spin. */
 void bed_quiet(struct bed *bed);
 /* Some turns in which anything may. */
 void bed_settle(struct bed *bed);

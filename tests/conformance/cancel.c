@@ -314,6 +314,31 @@ static void descriptor_used_again_after_data(void **state)
     op_close(bed, fresh[1]);
 }
 
+/* An accepted connection may be closed by another worker, whose own backend is told of it. */
+static void descriptor_closed_elsewhere(void **state)
+{
+    struct bed *bed = bed_of(state);
+    struct address address;
+    char byte;
+    int listening = listener(AF_INET, &address, 16);
+    for (unsigned i = 0; i < 5; i++) {
+        struct call call;
+        int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(peer, &address.any, address.len), 0);
+        call_init(&call, bed, RN_OP_ACCEPT, listening);
+        int accepted = (int)call_run(&call);
+        assert_true(accepted >= 0);
+        memory_init(&call, bed, RN_OP_RECV_INTO, accepted, &byte, 1);
+        call_start(&call);
+        bed_quiet(bed);
+        put(peer, "x");
+        assert_int_equal(call_wait(&call), 1);
+        close(accepted);
+        close(peer);
+    }
+    op_close(bed, listening);
+}
+
 /* A storm: 32 connections whose receives are started, fed and cancelled at random. Each start has
  * one end, and each byte arrives once. */
 enum { STORM_PAIRS = 32, STORM_STEPS = 20000 };
@@ -428,6 +453,7 @@ const struct CMUnitTest cancel_tests[] = {
     TEST(close_with_ops_in_flight),
     TEST(descriptor_used_again),
     TEST(descriptor_used_again_after_data),
+    TEST(descriptor_closed_elsewhere),
     TEST(cancel_storm),
 };
 const size_t cancel_tests_count = RN_COUNT(cancel_tests);
