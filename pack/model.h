@@ -8,6 +8,7 @@
 #ifndef PACK_MODEL_H
 #define PACK_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,8 @@ enum { PAGE = 4096 };
 
 enum {
     PROBABILITY_BITS = 12,
-    ADAPT_SHIFT = 4,
+    ADAPT_SHIFT = 5,
+    ADAPT_FAST_SHIFT = 2, /* of what has a context of 256 and is rarely met */
     LENGTH_MIN = 2,
     LENGTH_SHORT = 15, /* longer ones take a second tree */
     LENGTH_MAX = LENGTH_MIN + LENGTH_SHORT + 255,
@@ -40,7 +42,10 @@ enum {
     AT_LITERAL = AT_REST + 32,
     AT_MATCHED =
         AT_LITERAL + 256, /* a literal behind a match: the byte the match would go on with helps */
-    PROBABILITIES = AT_MATCHED + 512,
+    /* the same again by the byte before */
+    AT_MATCH_BEHIND = AT_MATCHED + 512,
+    AT_LITERAL_BEHIND = AT_MATCH_BEHIND + STATES * 256,
+    PROBABILITIES = AT_LITERAL_BEHIND + 256 * 256,
 };
 
 /* What stands before the coded bytes: where the program goes. */
@@ -69,24 +74,36 @@ struct decoder {
     uint16_t *probabilities;
 };
 
+/* Without branches, here and below: which way a bit goes is what no processor can guess. */
+static void adapt(uint16_t *p, unsigned bit, unsigned shift)
+{
+    int32_t toward = bit ? (1 << shift) - 1 : 1 << PROBABILITY_BITS;
+    *p = (uint16_t)(*p + ((toward - *p) >> shift));
+}
+
+/* A bit that two contexts know something of: what is expected is the mean of both. */
+static unsigned decode_mixed(struct decoder *decoder, unsigned at, unsigned behind)
+{
+    uint16_t *p = &decoder->probabilities[at], *q = &decoder->probabilities[behind];
+    uint32_t bound = (decoder->range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
+    unsigned bit = decoder->code >= bound;
+    uint32_t code = decoder->code - (bound & -bit);
+    uint32_t range = bound ^ ((bound ^ (decoder->range - bound)) & -bit);
+    adapt(p, bit, ADAPT_SHIFT);
+    adapt(q, bit, at == behind ? PROBABILITY_BITS : ADAPT_FAST_SHIFT);
+    unsigned taken = (unsigned)__builtin_clz(range) & ~7u; /* so that 24 bits are in use again */
+    uint32_t next;
+    __builtin_memcpy(&next, decoder->in, sizeof next);
+    decoder->in += taken / 8;
+    decoder->code =
+        (uint32_t)(((uint64_t)code << 32 | __builtin_bswap32(next)) >> (32 - taken));
+    decoder->range = range << taken;
+    return bit;
+}
+
 static unsigned decode_bit(struct decoder *decoder, unsigned at)
 {
-    uint16_t *p = &decoder->probabilities[at];
-    uint32_t bound = (decoder->range >> PROBABILITY_BITS) * *p;
-    unsigned bit = decoder->code >= bound;
-    if (bit) {
-        decoder->code -= bound;
-        decoder->range -= bound;
-        *p = (uint16_t)(*p - (*p >> ADAPT_SHIFT));
-    } else {
-        decoder->range = bound;
-        *p = (uint16_t)(*p + (((1 << PROBABILITY_BITS) - *p) >> ADAPT_SHIFT));
-    }
-    while (decoder->range < 1u << 24) {
-        decoder->range <<= 8;
-        decoder->code = decoder->code << 8 | *decoder->in++;
-    }
-    return bit;
+    return decode_mixed(decoder, at, at);
 }
 
 static unsigned decode_tree(struct decoder *decoder, unsigned at, unsigned bits)
@@ -120,7 +137,8 @@ static void decode(uint8_t *to, size_t length, const uint8_t *in, uint16_t *prob
     for (unsigned i = 0; i < PROBABILITIES; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
     for (unsigned i = 0; i < 4; i++) decoder.code = decoder.code << 8 | in[i];
     for (size_t at = 0; at < length;) {
-        if (decode_bit(&decoder, AT_MATCH + state)) {
+        unsigned before = at ? to[at - 1] : 0;
+        if (decode_mixed(&decoder, AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before)) {
             unsigned again = decode_bit(&decoder, AT_AGAIN + state);
             unsigned run = decode_tree(&decoder, AT_LENGTH + 16 * again, 4);
             if (run == LENGTH_SHORT) run += decode_tree(&decoder, AT_LONG, 8);
@@ -136,7 +154,8 @@ static void decode(uint8_t *to, size_t length, const uint8_t *in, uint16_t *prob
             unsigned hint = expected >> 7 & 1;
             expected <<= 1;
             unsigned bit =
-                decode_bit(&decoder, (matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node);
+                decode_mixed(&decoder, (matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node,
+                             AT_LITERAL_BEHIND + before * 256 + node);
             if (hint != bit) matched = 0;
             node = node << 1 | bit;
         }
@@ -162,9 +181,11 @@ static void filter_branches(uint8_t *code, size_t length, int back)
 #else
 static void filter_branches(uint8_t *code, size_t length, int back)
 {
-    int32_t size = (int32_t)length;
+    int32_t size = (int32_t)length, free = 0;
     for (int32_t at = 1; at + 4 <= size; at++) {
-        if ((code[at - 1] & 0xfe) != 0xe8) continue; /* CALL, JMP */
+        bool plain = (code[at - 1] & 0xfe) == 0xe8; /* CALL, JMP */
+        bool on_condition = at - 2 >= free && code[at - 2] == 0x0f && (code[at - 1] & 0xf0) == 0x80;
+        if (!plain && !on_condition) continue;
         int32_t value;
         __builtin_memcpy(&value, code + at, 4);
         if (back) value = (int32_t)__builtin_bswap32((uint32_t)value);
@@ -176,6 +197,7 @@ static void filter_branches(uint8_t *code, size_t length, int back)
         if (!back) changed = (int32_t)__builtin_bswap32((uint32_t)changed);
         __builtin_memcpy(code + at, &changed, 4);
         at += 4;
+        free = at;
     }
 }
 #endif

@@ -47,23 +47,21 @@ static void carry(void)
     for (size_t i = output_length; i-- && ++output[i] == 0;) {}
 }
 
-static void put_bit(unsigned at, unsigned bit)
+static void put_mixed(unsigned at, unsigned behind, unsigned bit)
 {
     if (measuring) {
-        measured += prices[at][bit];
+        measured += at == behind ? prices[at][bit]
+                                 : 1 - log2(exp2(-prices[at][bit]) + exp2(-prices[behind][bit]));
         return;
     }
-    uint16_t *p = &probabilities[at];
-    uint32_t bound = (range >> PROBABILITY_BITS) * *p;
+    uint16_t *p = &probabilities[at], *q = &probabilities[behind];
+    uint32_t bound = (range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
     counts[at][bit]++;
-    if (bit) {
-        low += bound;
-        range -= bound;
-        *p = (uint16_t)(*p - (*p >> ADAPT_SHIFT));
-    } else {
-        range = bound;
-        *p = (uint16_t)(*p + (((1 << PROBABILITY_BITS) - *p) >> ADAPT_SHIFT));
-    }
+    if (at != behind) counts[behind][bit]++;
+    low += bit ? bound : 0;
+    range = bit ? range - bound : bound;
+    adapt(p, bit, ADAPT_SHIFT);
+    adapt(q, bit, at == behind ? PROBABILITY_BITS : ADAPT_FAST_SHIFT);
     if (low >> 32) carry();
     low &= UINT32_MAX;
     while (range < 1u << 24) {
@@ -71,6 +69,11 @@ static void put_bit(unsigned at, unsigned bit)
         low = low << 8 & UINT32_MAX;
         range <<= 8;
     }
+}
+
+static void put_bit(unsigned at, unsigned bit)
+{
+    put_mixed(at, at, bit);
 }
 
 static void put_tree(unsigned at, unsigned bits, unsigned value)
@@ -83,15 +86,22 @@ static void put_tree(unsigned at, unsigned bits, unsigned value)
     }
 }
 
+static unsigned byte_before(size_t at)
+{
+    return at ? image[at - 1] : 0;
+}
+
 static void put_literal(size_t at, unsigned state, uint32_t distance)
 {
     unsigned node = 1, matched = state == 0 && at >= distance;
     unsigned expected = matched ? image[at - distance] : 0;
-    put_bit(AT_MATCH + state, 0);
+    unsigned before = byte_before(at);
+    put_mixed(AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before, 0);
     for (unsigned i = 8; i--;) {
         unsigned hint = expected >> 7 & 1, bit = image[at] >> i & 1;
         expected <<= 1;
-        put_bit((matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node, bit);
+        put_mixed((matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node,
+                  AT_LITERAL_BEHIND + before * 256 + node, bit);
         if (hint != bit) matched = 0;
         node = node << 1 | bit;
     }
@@ -110,10 +120,10 @@ static void put_distance(uint32_t distance, unsigned length)
     }
 }
 
-static void put_match(unsigned state, uint32_t last, struct step step)
+static void put_match(size_t at, unsigned state, uint32_t last, struct step step)
 {
     unsigned again = step.distance == last, run = step.length - LENGTH_MIN;
-    put_bit(AT_MATCH + state, 1);
+    put_mixed(AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + byte_before(at), 1);
     put_bit(AT_AGAIN + state, again);
     put_tree(AT_LENGTH + 16 * again, 4, run < LENGTH_SHORT ? run : LENGTH_SHORT);
     if (run >= LENGTH_SHORT) put_tree(AT_LONG, 8, run - LENGTH_SHORT);
@@ -166,7 +176,7 @@ static void offer_matches(size_t at, uint32_t distance, size_t from, size_t to)
     for (size_t length = from; length <= to; length++) {
         struct step step = {(uint32_t)length, distance};
         measured = 0;
-        put_match(nodes[at].state, nodes[at].distance, step);
+        put_match(at, nodes[at].state, nodes[at].distance, step);
         offer(at, step, measured);
     }
 }
@@ -221,7 +231,7 @@ static void encode(void)
     output_length = 0;
     while (count--) {
         struct step step = steps[count];
-        if (step.distance) put_match(state, distance, step);
+        if (step.distance) put_match(at, state, distance, step);
         else put_literal(at, state, distance);
         at += step.length;
         if (step.distance) distance = step.distance;
