@@ -240,7 +240,7 @@ class Connection:
         self.sock.setblocking(False)
         deadline = time.monotonic() + TIMEOUT
         try:
-            while not receive(self.pending):
+            while view or not receive(self.pending):
                 assert time.monotonic() < deadline, f"stuck with {len(view)} bytes to send"
                 readable, writable, _ = select.select(
                     [self.sock], [self.sock] if view else [], [], 1)

@@ -120,6 +120,14 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def settled_descriptors(self):
+        """The same when nothing changes any more: it listens before its workers have begun."""
+        while True:
+            before = self.descriptors()
+            time.sleep(0.03 * PATIENCE)
+            if self.descriptors() == before:
+                return before
+
     def signal(self, number):
         self.process.send_signal(number)
 

@@ -153,7 +153,7 @@ def test_request_byte_by_byte(echo, kind):
 
 def test_connections_cut_at_every_byte_and_closed(httpd):
     echo = httpd("--echo", "--header-timeout", 600, "--idle-timeout", 600)
-    before = echo.descriptors()
+    before = echo.settled_descriptors()
     data, _ = REQUESTS["chunked"]
     for cut in range(len(data)):
         with Connection(echo.address) as connection:

@@ -222,7 +222,7 @@ def test_large_body_that_no_one_wants(httpd):
 
 def test_client_gone_while_an_echo_runs(echo):
     body = content(MEBIBYTE)
-    before = echo.descriptors()
+    before = echo.settled_descriptors()
     for number in range(20):
         with Connection(echo.address, receive_buffer=4096, timeout=0.05) as connection:
             try:

@@ -611,7 +611,7 @@ def test_large_files_pipelined_with_small_ones(server, large):
 
 
 def test_clients_gone_in_the_middle(server, large):
-    before = server.descriptors()
+    before = server.settled_descriptors()
     for number in range(20):
         with Connection(server.address, receive_buffer=16384) as connection:
             connection.send(request(target="/large.bin"))

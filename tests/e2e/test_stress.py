@@ -85,7 +85,7 @@ def test_load_on_files(httpd, tmp_path):
 
 def test_load_with_a_connection_for_each_request(httpd):
     server = httpd(workers=2)
-    before = server.descriptors()
+    before = server.settled_descriptors()
     wrk(server, script="close.lua")
     wait_until(lambda: server.descriptors() <= before)
     wait_until(lambda: is_empty(server))
@@ -248,7 +248,7 @@ PATIENT = ["--header-timeout", 600, "--idle-timeout", 600]
 def test_reset_is_noticed(httpd, data, pause):
     """A reset frees the slot at once, not at a timeout, and what came before makes no loop."""
     server = httpd(*PATIENT, workers=1)
-    before = server.descriptors()
+    before = server.settled_descriptors()
     for _ in range(3):
         connection = Connection(server.address)
         connection.send(data)
@@ -264,7 +264,7 @@ def test_reset_is_noticed(httpd, data, pause):
 def test_resets_in_every_phase(httpd):
     server = httpd("--echo", "--ws-echo", "/ws", *PATIENT, workers=2)
     assert fetch(server.address, "POST", body=b"x").status == 200
-    before = server.descriptors()
+    before = server.settled_descriptors()
     phases = [b"", b"GET / HT", request(),
               request("POST", "/", [("Content-Length", "99999")]) + b"x" * 999,
               request("POST", "/", body=b"x" * 200000), request() * 50, handshake()[:50],
@@ -282,7 +282,7 @@ def test_resets_in_every_phase(httpd):
 
 def test_resets_of_websockets(httpd):
     server = httpd(*PATIENT, workers=2)
-    before = server.descriptors()
+    before = server.settled_descriptors()
     for turn in range(50):
         ws = WebSocket(server.address, receive_buffer=4096)
         if turn % 2:
@@ -295,7 +295,7 @@ def test_resets_of_websockets(httpd):
 
 def test_resets_before_accept(httpd):
     server = httpd(*PATIENT, workers=1)
-    before = server.descriptors()
+    before = server.settled_descriptors()
     for _ in range(300):
         Connection(server.address).reset()
     assert fetch_status(server) == 200
@@ -361,7 +361,7 @@ def test_stalled_readers_do_not_grow_the_server(httpd):
 
 def test_garbage_on_many_connections(httpd):
     server = httpd(workers=2)
-    before = server.descriptors()
+    before = server.settled_descriptors()
     for number in range(200):
         with Connection(server.address) as connection:
             connection.send_unless_closed(os.urandom(number * 13 % 3000 + 1))
