@@ -60,7 +60,8 @@ static void start(struct rn_listener *listener)
 
 static void on_retry(struct rn_timer *timer, rn_ns now)
 {
-    rn_listener_resume(rn_container_of(timer, struct rn_listener, retry));
+    struct rn_listener *listener = rn_container_of(timer, struct rn_listener, retry);
+    if (!listener->paused) start(listener);
 }
 
 void rn_listener_start(struct rn_listener *listener)
