@@ -8,6 +8,9 @@
  * don't nest.
  *
  * All functions here are for the worker's own thread, except a backend's wake().
+ *
+ * The program ignores SIGPIPE, signal(7): a send says -EPIPE without it, but sendfile(2) and write(2)
+ * can't be told not to raise it.
  */
 #ifndef RUNNEL_IO_H
 #define RUNNEL_IO_H
@@ -170,8 +173,8 @@ struct rn_op {
     int32_t fd;
     uint8_t code;  /* enum rn_op_code */
     uint8_t flags;
-    uint8_t state; /* the backend's */
-    uint8_t spare;
+    uint8_t state; /* the backend's, as is the next */
+    uint8_t armed;
     union {
         struct {
             void *ptr;

@@ -28,8 +28,10 @@ struct line_machine {
     size_t copy_left;
     size_t copied;
     bool slow;       /* no further line before it is answered */
+    bool busy;       /* has paused its input for that */
     bool answered;
-    bool ignore_eof; /* otherwise the end of input is the end of all */
+    bool ignore_eof; /* otherwise the end of input is the end of all, after what is to be said */
+    bool ending;
     bool greedy;     /* takes incomplete lines in, and drops them */
     struct rn_out_owner owner;
     /* What happened, to be looked at. */
@@ -127,11 +129,16 @@ static size_t line_machine_input(struct rn_machine *machine, rn_ns now, uint8_t 
     if (len > line->longest) line->longest = len;
     if (!len) {
         line->eofs++;
-        if (!line->ignore_eof) machine->flags |= RN_MACHINE_DONE;
+        if (!line->ignore_eof) line->ending = true;
+        if (line->ending && !line->slow && !line->copy_left) machine->flags |= RN_MACHINE_DONE;
         return 0;
     }
     const uint8_t *end = memchr(in, '\n', len);
-    if (line->slow || line->copy_left) return 0;
+    if (line->slow || line->copy_left) {
+        line->busy = true;
+        machine->flags |= RN_MACHINE_PAUSE;
+        return 0;
+    }
     if (!end) return line->greedy ? len : 0;
     size_t count = (size_t)(end - in);
     if (count >= sizeof text) abort();
@@ -156,17 +163,24 @@ static bool line_machine_pop(struct rn_machine *machine, rn_ns now, struct rn_ou
 {
     struct line_machine *line = rn_container_of(machine, struct line_machine, machine);
     size_t room = rn_out_room(out);
+    bool wrote = false;
     (void)now;
     if (!room) abort();
     if (line->answered && room >= 5) {
         line_machine_put(out, "slow\n");
         line->slow = line->answered = false;
-        return true;
+        wrote = true;
+    } else if (line->copy_left) {
+        for (; line->copy_left && room; room--, line->copy_left--)
+            out->data[out->len++] = pattern(line->copied++);
+        wrote = true;
     }
-    if (!line->copy_left) return false;
-    for (; line->copy_left && room; room--, line->copy_left--)
-        out->data[out->len++] = pattern(line->copied++);
-    return true;
+    if (line->ending && !line->slow && !line->copy_left) machine->flags |= RN_MACHINE_DONE;
+    if (line->busy && !line->slow && !line->copy_left) {
+        line->busy = false;
+        machine->flags &= (uint8_t)~RN_MACHINE_PAUSE;
+    }
+    return wrote;
 }
 
 static rn_ns line_machine_deadline(const struct rn_machine *machine)
