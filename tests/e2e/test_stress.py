@@ -352,7 +352,7 @@ def test_stalled_readers_do_not_grow_the_server(httpd):
                     pass
             quiet = 0 if moved else quiet + 1
             time.sleep(0.05)
-        assert server.rss_kib() - before < 100 * 64
+        assert server.rss_kib() - before < 100 * 128
         assert fetch(server.address, "POST", body=b"alive").body == b"alive"
     finally:
         for connection in connections:
