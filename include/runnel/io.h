@@ -9,8 +9,8 @@
  *
  * All functions here are for the worker's own thread, except a backend's wake().
  *
- * The program ignores SIGPIPE, signal(7): a send says -EPIPE without it, but sendfile(2) and write(2)
- * can't be told not to raise it.
+ * The program ignores SIGPIPE, signal(7): a send says -EPIPE without it, but sendfile(2) and
+ * write(2) can't be told not to raise it.
  */
 #ifndef RUNNEL_IO_H
 #define RUNNEL_IO_H
@@ -51,8 +51,8 @@ struct rn_pool {
     struct rn_pool_wait **waiting_tail;
 };
 
-/* Whoever waits for a buffer. `ready` is called when this is the first in line and there is one, each
- * time one comes back, until the wait is cancelled: its owner took a buffer, or wants none. */
+/* Whoever waits for a buffer. `ready` is called when this is the first in line and there is one,
+ * each time one comes back, until the wait is cancelled: its owner took a buffer, or wants none. */
 struct rn_pool_wait {
     struct rn_pool_wait *next;
     void (*ready)(struct rn_pool_wait *wait);

@@ -59,9 +59,9 @@ enum {
     /* when the output is sent: close at once; the peer has nothing more to send */
     RN_MACHINE_DONE = 8,
     RN_MACHINE_ABORT = 2, /* drop the output and reset the connection */
-    /* takes no input now; the driver stops reading until the flag is gone. For a machine that leaves
-     * input because it is busy, and not because there is too little of it: without the flag, the
-     * peer's end of input may be told before what was left is offered again */
+    /* takes no input now; the driver stops reading until the flag is gone. For a machine that
+     * leaves input because it is busy, and not because there is too little of it: without the flag,
+     * the peer's end of input may be told before what was left is offered again */
     RN_MACHINE_PAUSE = 4,
 };
 
