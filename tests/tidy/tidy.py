@@ -64,7 +64,7 @@ def files(root, *patterns):
 
 
 def c_files(root):
-    return files(root, "src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]")
+    return files(root, "src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]", "pack/**/*.[ch]")
 
 
 def script_files(root):
