@@ -71,7 +71,7 @@ static void a_head_never_looks_as_it_did(void **state)
     rn_shared_stack_fini(&stack);
 }
 
-/* Each thread pushes its own tokens and pops whatever is there; a token is in one place at a time. */
+/* Threads push their own tokens and pop whatever is there; a token is in one place at a time. */
 enum { THREADS = 4, TOKENS = 64, ROUNDS = 20000, PLACES = THREADS * TOKENS / 2 };
 
 struct token {
