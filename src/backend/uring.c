@@ -204,7 +204,7 @@ static void clear(struct rn_k_io_uring_sqe *sqe)
     parts[0] = parts[1] = parts[2] = parts[3] = (part){0};
 }
 
-static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
+static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
 {
     const uint64_t *words = (const void *)&op->arg;
     unsigned takes = methods[op->code].takes;
@@ -228,7 +228,8 @@ static void fill(struct uring *u, const struct rn_op *op, struct rn_k_io_uring_s
         /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
         sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
         sqe->ioprio = RN_K_IORING_RECVSEND_POLL_FIRST;
-        if (multishot && !(op->state & RATIONED)) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
+        op->armed = multishot && !(op->state & RATIONED);
+        if (op->armed) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
     }
     if (op->code == RN_OP_ACCEPT) {
         sqe->ioprio = multishot ? RN_K_IORING_ACCEPT_MULTISHOT : 0;
@@ -493,6 +494,18 @@ static struct rn_buf *take_back(struct uring *u, const struct rn_k_io_uring_cqe 
     return NULL;
 }
 
+/* Arming a multishot is one event, whatever is there: it is answered with the data, and a reset that
+ * came with them before is never told of. So after the first data the socket is looked at once, and
+ * shut if it is dead, which wakes the multishot. What comes later wakes it by itself. */
+static void look_for_reset(struct uring *u, struct rn_op *op)
+{
+    struct rn_k_pollfd poll = {.fd = op->fd};
+    struct rn_k_timespec at_once = {0};
+    op->armed = false;
+    u->backend.syscalls++;
+    if (rn_sys_ppoll(&poll, 1, &at_once, NULL) > 0) rn_sys_shutdown(op->fd, RN_K_SHUT_RD);
+}
+
 /* Looks at one completion. Returns how many that makes for the caller. */
 __attribute__((noinline)) static unsigned complete(struct uring *u,
                                                    const struct rn_k_io_uring_cqe *cqe,
@@ -523,7 +536,10 @@ __attribute__((noinline)) static unsigned complete(struct uring *u,
     }
     if (again) resume(u, op);
     if (silent) return 0;
-    if (done->more) return 1;
+    if (done->more) {
+        if (op->armed && !again && op->code == RN_OP_RECV) look_for_reset(u, op);
+        return 1;
+    }
     if (!(op->state & QUEUED)) return finish(u, op);
     /* Its cancellation is on the queue, and now stands for its last completion. A multishot's says
      * no more than that: result and buf are still to hold those of earlier completions. */
@@ -574,6 +590,7 @@ static void uring_submit(struct rn_backend *backend, struct rn_op *op)
 {
     struct uring *u = (struct uring *)(void *)backend;
     op->state = 0;
+    op->armed = false;
     op->progress = 0;
 #ifdef RN_DEBUG
     u->in_flight++;

@@ -46,6 +46,32 @@ static void reset_before_a_receive(void **state)
     op_close(bed, fds[0]);
 }
 
+/* Data first, then the reset: also where both were there before the receive began. */
+static void reset_behind_data(void **state)
+{
+    struct bed *bed = bed_of(state);
+    for (unsigned multishot = 0; multishot < 2; multishot++) {
+        struct call call;
+        char text[3];
+        int fds[2];
+        tcp_pair(bed, fds);
+        put(fds[1], "abc");
+        reset(fds[1]);
+        bed_settle(bed);
+        call_init(&call, bed, RN_OP_RECV, fds[0]);
+        call.op.flags = multishot ? RN_OP_MULTISHOT : 0;
+        call_start(&call);
+        if (multishot) {
+            assert_int_equal(call_wait(&call), -ECONNRESET);
+            assert_int_equal(call.completions, 2);
+        } else {
+            assert_int_equal(call_wait(&call), sizeof text);
+        }
+        assert_int_equal(call_drain(&call, text, sizeof text), sizeof text);
+        op_close(bed, fds[0]);
+    }
+}
+
 static void reset_while_an_exact_receive_waits(void **state)
 {
     struct bed *bed = bed_of(state);
@@ -203,6 +229,7 @@ static void ops_on_a_bad_descriptor(void **state)
 const struct CMUnitTest reset_tests[] = {
     TEST(reset_while_a_receive_waits),
     TEST(reset_before_a_receive),
+    TEST(reset_behind_data),
     TEST(reset_while_an_exact_receive_waits),
     TEST(reset_while_a_send_waits),
     TEST(reset_while_vectors_wait),
