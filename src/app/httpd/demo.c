@@ -125,23 +125,22 @@ static struct rn_http_route routes[] = {
     {"GET", "/ws", NULL, &ws_echo, NULL, 0},
 };
 
-size_t make_routes(const struct settings *settings, struct rn_static *files,
-                   const struct rn_http_route **made)
+void make_routes(struct settings *settings, struct rn_static *files)
 {
-    static const struct rn_http_route echo = {NULL, "/*", serve_echo, NULL, NULL, RN_ROUTE_STREAM};
-    size_t end = RN_COUNT(routes), begin = settings->ws_echo ? WS_ECHO : FIRST;
+    size_t begin = settings->ws_echo ? WS_ECHO : FIRST, end = RN_COUNT(routes);
     ws_echo.message_max = settings->ws_message_max;
     routes[WS_ECHO].path = settings->ws_echo;
     if (settings->echo || files) {
         end = FIRST + 1;
-        routes[FIRST] = echo;
-    }
-    if (files && !settings->echo) {
-        routes[FIRST].methods = "GET";
+        routes[FIRST].path = "/*";
         routes[FIRST].handler = rn_static_handler;
         routes[FIRST].context = files;
-        routes[FIRST].flags = 0;
     }
-    *made = &routes[begin];
-    return end - begin;
+    if (settings->echo) {
+        routes[FIRST].methods = NULL;
+        routes[FIRST].handler = serve_echo;
+        routes[FIRST].flags = RN_ROUTE_STREAM;
+    }
+    settings->server.routes = &routes[begin];
+    settings->server.route_count = end - begin;
 }

@@ -10,39 +10,35 @@
 enum { BINDS_MAX = 16, PORT_DEFAULT = 8000 };
 
 struct settings {
+    struct rn_http_options server;
     const char *root;
     const char *backend;
-    const char *accept;
     const char *ws_echo;
     const char *log;
-    const char *log_level;
     const char *access_log;
-    const char *binds[BINDS_MAX];
-    unsigned bind_count;
-    uint64_t workers;
-    uint64_t port;
     uint64_t ws_message_max;
-    uint64_t connections_max;
-    uint64_t idle_seconds;
-    uint64_t header_seconds;
+    uint32_t port;
     bool echo;
     bool list;
     bool version;
     bool help;
+    uint32_t bind_count;
+    const char *binds[BINDS_MAX];
 };
 
-/* options.c: 0, or -1 after one line on standard error that says what is wrong. */
-int settings_read(struct settings *settings, int argc, char **argv);
-int choice_of(const char *text, const char *const *names); /* the index, or -1 */
+/* options.c: 0, or -1 after one line on standard error that says what is wrong. `words` begin with
+ * the program's name. */
+int settings_read(struct settings *settings, char **words);
 extern const char help_text[];
+bool same_text(const char *a, const char *b);
 
 /* main.c: one line on standard error, "httpd: …". */
-void complain(const char *format, ...);
+#define complain(format, ...) rn_log_line(&complaints, "httpd: " format, __VA_ARGS__)
+extern struct rn_log complaints;
 
-/* demo.c: the routes for these settings; `files` is what --root opened. */
+/* demo.c: sets the routes for these settings; `files` is what --root opened. */
 struct rn_static;
-size_t make_routes(const struct settings *settings, struct rn_static *files,
-                   const struct rn_http_route **routes);
+void make_routes(struct settings *settings, struct rn_static *files);
 extern rn_ns started_at;
 
 /* page.c */

@@ -1,9 +1,11 @@
 /*
- * app/httpd/options.c: the command line, from one table.
+ * app/httpd/options.c: the command line. The help is the list of names; a table in the same order
+ * says what becomes of each option's value.
  */
 #include "app/httpd/httpd.h"
 #include "base/bytes.h"
 
+/* Each "--" begins an option, and in front of it is its letter, if it has one. */
 const char help_text[] =
     "Usage: httpd [OPTION]... [WORKERS] [IP] [PORT]\n"
     "Serves static files or a demo over HTTP/1.1 and WebSocket.\n"
@@ -11,13 +13,13 @@ const char help_text[] =
     "  -r, --root DIR            serve the files in DIR (default: the demo)\n"
     "      --list                list directories without an index.html\n"
     "  -w, --workers N           threads, 1 to 64 (default: one a processor)\n"
-    "  -b, --bind ADDR           IPv4, IPv6, ADDR:PORT or unix:PATH; repeatable\n"
+    "  -b, --bind ADDR           IPv4, IPv6, ADDR:PORT or unix:PATH, up to 16 times\n"
     "                            (default: 0.0.0.0)\n"
     "  -p, --port PORT           (default: 8000; 0: any free one)\n"
     "      --backend NAME        auto, uring, epoll or poll (default: auto)\n"
-    "      --accept MODE         reuseport: each worker listens (default)\n"
+    "      --accept MODE         reuseport: each worker listens (default), or\n"
     "                            shared: one accepts, the least loaded serves\n"
-    "      --ws-echo PATH        echo WebSocket messages at PATH\n"
+    "      --ws-echo /PATH       echo WebSocket messages at /PATH\n"
     "      --ws-max-message N    bytes in one message (default: 1048576)\n"
     "      --echo                answer every request with its own body\n"
     "      --max-connections N   at once (default: what the limit of open files\n"
@@ -32,82 +34,56 @@ const char help_text[] =
     "\n"
     "SIGTERM and SIGINT finish what is under way and end; SIGHUP reopens the logs.\n";
 
-enum kind { FLAG, TEXT, NUMBER, BIND };
+enum kind { FLAG, TEXT, PATH, BIND, NAME, CHOICE, PORT, NUMBER, SECONDS };
 
 struct option {
-    char name[17];
-    char letter;
     uint8_t kind;
-    uint8_t at; /* of the field in struct settings, in 8 bytes; a flag's in bytes from `echo` */
-    uint64_t min;
-    uint64_t max;
+    uint8_t at;   /* of the field in struct settings */
+    uint8_t size; /* of the field */
+    uint32_t max; /* of a number; 0: any */
+    const char *choices;
 };
 
-#define PLACE(field) (offsetof(struct settings, field) / 8)
-#define FLAG_PLACE(field) (offsetof(struct settings, field) - offsetof(struct settings, echo))
+#define FIELD(field) offsetof(struct settings, field), sizeof((struct settings *)0)->field
 
 static const struct option options[] = {
-    {"root", 'r', TEXT, PLACE(root), 0, 0},
-    {"workers", 'w', NUMBER, PLACE(workers), 1, RN_WORKERS_MAX},
-    {"bind", 'b', BIND, 0, 0, 0},
-    {"port", 'p', NUMBER, PLACE(port), 0, 65535},
-    {"backend", 0, TEXT, PLACE(backend), 0, 0},
-    {"accept", 0, TEXT, PLACE(accept), 0, 0},
-    {"ws-echo", 0, TEXT, PLACE(ws_echo), 0, 0},
-    {"ws-max-message", 0, NUMBER, PLACE(ws_message_max), 1, INT64_MAX},
-    {"max-connections", 0, NUMBER, PLACE(connections_max), 1, 1000000},
-    {"idle-timeout", 0, NUMBER, PLACE(idle_seconds), 1, 1000000},
-    {"header-timeout", 0, NUMBER, PLACE(header_seconds), 1, 1000000},
-    {"log", 0, TEXT, PLACE(log), 0, 0},
-    {"log-level", 0, TEXT, PLACE(log_level), 0, 0},
-    {"access-log", 0, TEXT, PLACE(access_log), 0, 0},
-    {"echo", 0, FLAG, FLAG_PLACE(echo), 0, 0},
-    {"list", 0, FLAG, FLAG_PLACE(list), 0, 0},
-    {"version", 'V', FLAG, FLAG_PLACE(version), 0, 0},
-    {"help", 'h', FLAG, FLAG_PLACE(help), 0, 0},
+    {TEXT, FIELD(root), 0, NULL},
+    {FLAG, FIELD(list), 0, NULL},
+    {NUMBER, FIELD(server.workers), RN_WORKERS_MAX, NULL},
+    {BIND, FIELD(binds[0]), 0, NULL},
+    {PORT, FIELD(port), 65535, NULL},
+    {NAME, FIELD(backend), 0, "auto\0uring\0epoll\0poll\0"},
+    {CHOICE, FIELD(server.accept), 0, "reuseport\0shared\0"},
+    {PATH, FIELD(ws_echo), 0, NULL},
+    {NUMBER, FIELD(ws_message_max), 0, NULL},
+    {FLAG, FIELD(echo), 0, NULL},
+    {NUMBER, FIELD(server.connections_max), 1000000, NULL},
+    {SECONDS, FIELD(server.idle_timeout), 1000000, NULL},
+    {SECONDS, FIELD(server.header_timeout), 1000000, NULL},
+    {TEXT, FIELD(log), 0, NULL},
+    {CHOICE, FIELD(server.log_level), 0, "error\0warn\0info\0debug\0"},
+    {TEXT, FIELD(access_log), 0, NULL},
+    {FLAG, FIELD(version), 0, NULL},
+    {FLAG, FIELD(help), 0, NULL},
 };
 
-enum { WORKERS = 1, PORT = 3 }; /* in the table: what a bare word may stand for */
-
-int choice_of(const char *text, const char *const *names)
+bool same_text(const char *a, const char *b)
 {
-    for (int i = 0; names[i]; i++)
-        if (rn_bytes_equal(rn_bytes_text(text), rn_bytes_text(names[i]))) return i;
-    return -1;
+    return rn_bytes_equal(rn_bytes_text(a), rn_bytes_text(b));
 }
 
-static int set(struct settings *settings, const struct option *option, const char *value)
+/* Where the help describes the option that `word` names; NULL when there is none. */
+static const char *find(const char *word, const struct option **found)
 {
-    void *field = (uint64_t *)(void *)settings + option->at;
-    switch (option->kind) {
-    case FLAG: (&settings->echo)[option->at] = true; return 0;
-    case TEXT: *(const char **)field = value; return 0;
-    case BIND:
-        if (settings->bind_count == BINDS_MAX) {
-            complain("at most %d addresses", (int)BINDS_MAX);
-            return -1;
-        }
-        settings->binds[settings->bind_count++] = value;
-        return 0;
-    }
-    if (rn_parse_u64(rn_bytes_text(value), field) && *(uint64_t *)field >= option->min &&
-        *(uint64_t *)field <= option->max)
-        return 0;
-    complain("'%s': --%s takes a number from %u to %u", value, option->name, option->min,
-             option->max);
-    return -1;
-}
-
-static const struct option *find(const char *word)
-{
-    size_t len = 0;
-    while (word[len] && word[len] != '=') len++;
-    for (size_t i = 0; i < RN_COUNT(options); i++) {
-        const struct option *option = &options[i];
-        if (word[1] == '-'
-                ? rn_bytes_equal(rn_bytes_of(word + 2, len - 2), rn_bytes_text(option->name))
-                : option->letter && word[1] == option->letter)
-            return option;
+    *found = options;
+    for (const char *at = help_text; *at; at++) {
+        size_t len = 0;
+        if (at[0] != '-' || at[1] != '-') continue;
+        while (at[len] > ' ' && at[len] == word[len]) len++;
+        if (at[len] <= ' ' && (!word[len] || word[len] == '=')) return at;
+        if (at[-2] == ',' && at[-3] == word[1]) return at;
+        at++;
+        ++*found;
     }
     return NULL;
 }
@@ -121,40 +97,54 @@ static const char *value_of(const char *word, char ***next)
     return **next ? *(*next)++ : NULL;
 }
 
-static int read_option(struct settings *settings, const char *word, char ***next)
+static int choice_of(const char *choices, const char *value)
 {
-    const struct option *option = find(word);
-    const char *value = NULL;
-    if (!option) {
-        complain("unknown option '%s'; --help lists them", word);
-        return -1;
-    }
-    if (option->kind != FLAG && !(value = value_of(word, next))) {
-        complain("%s needs a value; see --help", word);
-        return -1;
-    }
-    return set(settings, option, value);
+    for (int i = 0; *choices; i++, choices += strlen(choices) + 1)
+        if (same_text(choices, value)) return i;
+    return -1;
 }
 
-int settings_read(struct settings *settings, int argc, char **argv)
+/* The value as it is stored; false when it isn't one for this option. */
+static bool convert(const struct option *option, const char *value, uint64_t *field)
 {
-    char **next = argv + (argc > 0);
-    unsigned words = 0;
-    settings->port = PORT_DEFAULT;
-    while (*next) {
-        const char *word = *next++;
-        int result;
-        if (word[0] == '-' && word[1]) {
-            result = read_option(settings, word, &next);
-        } else if (words < 3) {
-            static const struct option address = {.kind = BIND};
-            const struct option *const places[] = {&options[WORKERS], &address, &options[PORT]};
-            result = set(settings, places[words++], word);
-        } else {
-            complain("'%s' is one word too many; see --help", word);
-            result = -1;
+    int choice = option->choices ? choice_of(option->choices, value) : 0;
+    *field = (uintptr_t)value;
+    if (option->kind <= NAME) return choice >= 0 && (option->kind != PATH || *value == '/');
+    *field = (uint64_t)choice;
+    if (option->kind == CHOICE) return choice >= 0;
+    if (!rn_parse_u64(rn_bytes_text(value), field) || (option->max && *field > option->max))
+        return false;
+    if (option->kind == SECONDS) *field *= RN_SECOND;
+    return *field || option->kind == PORT;
+}
+
+int settings_read(struct settings *settings, char **words)
+{
+    static const char places[][3] = {"-w", "-b", "-p", "-"};
+    unsigned place = 0;
+    if (*words) words++; /* the program's name */
+    while (*words) {
+        const char *word = *words++, *value = word;
+        const struct option *option;
+        bool bare = word[0] != '-' || !word[1];
+        uint64_t converted = true;
+        const char *line = find(bare ? places[place++] : word, &option);
+        if (!line) {
+            complain("'%s' is not understood; see --help", word);
+            return -1;
         }
-        if (result < 0) return result;
+        if (option->kind != FLAG) {
+            if (!bare) value = value_of(word, &words);
+            if (!value || !convert(option, value, &converted) ||
+                (option->kind == BIND && settings->bind_count == BINDS_MAX)) {
+                complain("'%s': expected %b", value ? value : word, line,
+                         rn_bytes_find(rn_bytes_text(line), '\n'));
+                return -1;
+            }
+        }
+        unsigned index = option->kind == BIND ? settings->bind_count++ : 0;
+        memcpy((char *)settings + option->at + index * sizeof settings->binds[0], &converted,
+               option->size);
     }
     return 0;
 }
