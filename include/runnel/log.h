@@ -19,8 +19,7 @@ enum { RN_LOG_BUFFER = 8192, RN_LOG_LINE_MAX = 1024 };
 struct rn_log {
     /* where to; -1: off. Read at each flush, so that a log can be reopened under it */
     const int *fd;
-    uint64_t dropped;   /* lines lost so far */
-    uint64_t untold;    /* of them, those that the log itself doesn't tell of yet */
+    uint64_t dropped;   /* lines that were lost, and that the log doesn't tell of yet */
     uint32_t len;
     bool per_line;      /* flush after each line: for programs without a loop */
     char buffer[RN_LOG_BUFFER];

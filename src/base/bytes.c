@@ -3,6 +3,16 @@
  */
 #include "base/bytes.h"
 
+rn_bytes rn_bytes_text(const char *text)
+{
+    return rn_bytes_of(text, strlen(text));
+}
+
+bool rn_bytes_equal(rn_bytes a, rn_bytes b)
+{
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
 bool rn_bytes_equal_nocase(rn_bytes a, rn_bytes b)
 {
     if (a.len != b.len) return false;

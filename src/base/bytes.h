@@ -12,15 +12,8 @@ void *memset(void *to, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 size_t strlen(const char *text);
 
-static inline rn_bytes rn_bytes_text(const char *text)
-{
-    return rn_bytes_of(text, strlen(text));
-}
-
-static inline bool rn_bytes_equal(rn_bytes a, rn_bytes b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
+rn_bytes rn_bytes_text(const char *text);
+bool rn_bytes_equal(rn_bytes a, rn_bytes b);
 
 static inline uint8_t rn_lower(uint8_t c)
 {

@@ -17,8 +17,8 @@ struct rn_text {
 
 void rn_text_add(struct rn_text *text, const void *from, size_t len);
 
-/* %s const char *, %u uint64_t, %d int, %b const void * and size_t, %x uint64_t, %% itself. Not
- * printf's: %u is always 64 bits. */
+/* %s const char *, %u uint64_t, %d int, %b const void * and size_t, %% itself. Not printf's: %u is
+ * always 64 bits. */
 void rn_text_format(struct rn_text *text, const char *format, ...);
 void rn_text_vformat(struct rn_text *text, const char *format, va_list arguments);
 

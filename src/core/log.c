@@ -8,7 +8,10 @@
 #include "base/text.h"
 #include "sys/sys.h"
 
-enum { WRITE_MAX = 4096 };
+enum {
+    WRITE_MAX = 4096,
+    LINE_ROOM = RN_LOG_LINE_MAX + 64, /* with what tells of the lines before it */
+};
 
 static bool writable(int fd)
 {
@@ -24,20 +27,6 @@ static uint32_t whole_lines(const struct rn_log *log)
     return len;
 }
 
-static void consume(struct rn_log *log, uint32_t len)
-{
-    log->len -= len;
-    memmove(log->buffer, log->buffer + len, log->len);
-}
-
-static void count_lines(struct rn_log *log, uint32_t len)
-{
-    for (uint32_t i = 0; i < len; i++) {
-        log->dropped += log->buffer[i] == '\n';
-        log->untold += log->buffer[i] == '\n';
-    }
-}
-
 void rn_log_flush(struct rn_log *log)
 {
     int fd = *log->fd;
@@ -46,41 +35,31 @@ void rn_log_flush(struct rn_log *log)
         long written = rn_sys_write(fd, log->buffer, len);
         if (written == -RN_K_EINTR || written == -RN_K_EAGAIN) return;
         /* a full disk, a pipe without a reader: these lines are lost, later ones may not be */
-        if (written < 0) {
-            count_lines(log, len);
-            written = len;
-        }
-        consume(log, (uint32_t)written);
+        if (written < 0)
+            for (written = 0; written < len; written++)
+                log->dropped += log->buffer[written] == '\n';
+        log->len -= (uint32_t)written;
+        memmove(log->buffer, log->buffer + written, log->len);
     }
-}
-
-static bool add_line(struct rn_log *log, const struct rn_text *line)
-{
-    if (RN_LOG_BUFFER - log->len < line->len) rn_log_flush(log);
-    if (RN_LOG_BUFFER - log->len < line->len) return false;
-    memcpy(log->buffer + log->len, line->ptr, line->len);
-    log->len += (uint32_t)line->len;
-    return true;
 }
 
 void rn_log_line(struct rn_log *log, const char *format, ...)
 {
-    char buffer[RN_LOG_LINE_MAX];
-    struct rn_text line = {.ptr = buffer, .cap = sizeof buffer - 1};
     if (*log->fd < 0) return;
-    if (log->untold) {
-        rn_text_format(&line, "(%u lines were dropped)\n", log->untold);
-        if (add_line(log, &line)) log->untold = 0;
-        line.len = 0;
+    if (log->len > RN_LOG_BUFFER - LINE_ROOM) rn_log_flush(log);
+    if (log->len > RN_LOG_BUFFER - LINE_ROOM) {
+        log->dropped++;
+        return;
     }
+    struct rn_text text = {.ptr = log->buffer, .len = log->len, .cap = RN_LOG_BUFFER};
+    if (log->dropped) rn_text_format(&text, "(%u lines were dropped)\n", log->dropped);
+    log->dropped = 0;
+    text.cap = text.len + RN_LOG_LINE_MAX - 1;
     va_list arguments;
     va_start(arguments, format);
-    rn_text_vformat(&line, format, arguments);
+    rn_text_vformat(&text, format, arguments);
     va_end(arguments);
-    buffer[line.len++] = '\n';
-    if (!add_line(log, &line)) {
-        log->dropped++;
-        log->untold++;
-    }
+    text.ptr[text.len++] = '\n';
+    log->len = (uint32_t)text.len;
     if (log->per_line) rn_log_flush(log);
 }
