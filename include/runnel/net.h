@@ -91,7 +91,7 @@ void rn_stream_close(rn_stream stream, struct rn_op *op, struct rn_cx *cx);
 /* ---- Listeners ------------------------------------------------------------------------------- */
 
 struct rn_listen_options {
-    int backlog;     /* 0: 4,096 */
+    int backlog;     /* 0: 4,096; negative: binds, and doesn't listen */
     /* several listeners on one address; the kernel spreads connections over them */
     bool reuse_port;
     bool v6only;     /* IPv6 alone; otherwise IPv4 comes in as ::ffff:a.b.c.d */

@@ -631,19 +631,6 @@ static RN_COLD int open_ring(uint32_t entries, struct rn_k_io_uring_params *para
     return rn_sys_io_uring_setup(entries, params);
 }
 
-static RN_COLD int uring_probe(const char **missing)
-{
-    struct rn_k_io_uring_params params;
-    int fd = open_ring(1, &params);
-    if (fd >= 0) return rn_sys_close(fd);
-    *missing = "io_uring_setup";
-    if (fd == -RN_K_EPERM || fd == -RN_K_EACCES) *missing = "kernel.io_uring_disabled or seccomp";
-    if (fd == -RN_K_ENOMEM) *missing = "RLIMIT_MEMLOCK";
-    if (fd != -RN_K_EINVAL) return fd;
-    *missing = "io_uring of Linux 6.1";
-    return -RN_K_EOPNOTSUPP;
-}
-
 static void release(struct uring *u)
 {
     rn_sys_close(u->fd);
@@ -737,6 +724,26 @@ static void uring_fini(struct rn_backend *backend)
     rn_assert(u->in_flight == 0);
 #endif
     release(u);
+}
+
+/* By doing it: a filter may let the set-up pass and refuse the rest. */
+static RN_COLD int uring_probe(const char **missing)
+{
+    struct uring u = {0};
+    struct rn_pool pool = {0};
+    struct rn_backend_options options = {.pool = &pool, .entries = 1};
+    int result = rn_pool_init(&pool, 1, 512);
+    if (result == 0) result = uring_init(&u.backend, &options);
+    if (result == 0) uring_fini(&u.backend);
+    if (pool.base) rn_pool_fini(&pool);
+    if (result == 0) return 0;
+    *missing = "io_uring_setup";
+    if (result == -RN_K_EPERM || result == -RN_K_EACCES)
+        *missing = "kernel.io_uring_disabled or seccomp";
+    if (result == -RN_K_ENOMEM) *missing = "RLIMIT_MEMLOCK";
+    if (result != -RN_K_EINVAL) return result;
+    *missing = "io_uring of Linux 6.1";
+    return -RN_K_EOPNOTSUPP;
 }
 
 const struct rn_backend_vt rn_backend_uring = {

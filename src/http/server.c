@@ -301,17 +301,17 @@ int rn_http_server_listen(struct rn_http_server *server, struct rn_address *addr
     bool each = server->options.accept == RN_ACCEPT_REUSEPORT && server->options.workers > 1;
     struct rn_listen_options options = {.v6only = true};
     if (slot == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
-    /* Without SO_REUSEPORT first: it would let a second server share the port of the first
+    /* Bound without SO_REUSEPORT first, which would let a second server share the port of the first
      * unnoticed. */
+    if (each && rn_address_family(address) != RN_UNIX) options.backlog = -1;
     int fd = rn_listen(address, &options);
     if (fd < 0) return fd;
     if (rn_address_family(address) != RN_UNIX) {
         int result = rn_local_address(fd, address);
         if (result == 0 && each) {
             rn_sys_close(fd);
-            options.reuse_port = true;
-            fd = rn_listen(address, &options);
-            result = fd < 0 ? fd : 0;
+            options = (struct rn_listen_options){.v6only = true, .reuse_port = true};
+            result = fd = rn_listen(address, &options);
         }
         if (result < 0) return result;
     }

@@ -112,7 +112,8 @@ static int bind_and_listen(int fd, const struct rn_address *address,
     /* In time: nobody can connect before it listens. */
     if (result == 0 && file && options->unix_mode)
         result = rn_sys_fchmodat(RN_K_AT_FDCWD, path, options->unix_mode);
-    if (result == 0) result = rn_sys_listen(fd, options->backlog ? options->backlog : 4096);
+    if (result == 0 && options->backlog >= 0)
+        result = rn_sys_listen(fd, options->backlog ? options->backlog : 4096);
     return result;
 }
 
