@@ -61,7 +61,7 @@ struct rn_http1_request {
     uint8_t state;
 
     uint8_t method;  /* enum rn_http1_method */
-    uint8_t minor;   /* the HTTP version is 1.minor */
+    uint8_t minor;   /* the HTTP version is 1.minor, 0 or 1 */
     uint8_t framing; /* enum rn_http1_framing */
     uint8_t field_count;
     bool keep_alive;        /* the connection may be used again (RFC 9112, section 9.3) */
@@ -102,7 +102,7 @@ void rn_http1_request_init(struct rn_http1_request *request);
  *   414, 431  a limit above, as soon as it is certain
  *   417  an expectation other than 100-continue (HTTP/1.0: ignored)
  *   501  a method of more than 32 bytes; a transfer coding other than chunked
- *   505  a version other than 1.0 and 1.1
+ *   505  a major version other than 1; a minor one over 1 is taken for 1 (RFC 9110, section 2.5)
  */
 RN_MUST_USE rn_ssize rn_http1_parse_head(struct rn_http1_request *request, const uint8_t *head,
                                          size_t len);

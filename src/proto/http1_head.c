@@ -9,6 +9,7 @@
 #include <runnel/http1.h>
 #include "base/bytes.h"
 #include "proto/http1_text.h"
+#include "proto/http_list.h"
 
 enum { METHOD_MAX = 32, VERSION_LEN = 10 /* with its CR LF */ };
 
@@ -59,19 +60,19 @@ static const uint8_t known_at[] = {
     [TRANSFER_ENCODING_LEN] = 38,
 };
 
-/* The elements of lists with a meaning here, with the lengths of the field's name and their own. */
-#define KEY(field_len, len) ((field_len) << 8 | (len))
+/* The elements of lists with a meaning here. */
 static const struct {
-    uint16_t key;
+    uint8_t name_len; /* of the field */
+    uint8_t len;
     uint16_t flag;
     char text[12];
 } known_elements[] = {
-    {KEY(CONNECTION_LEN, 10), KEEP_ALIVE, "keep-alive"},
-    {KEY(CONNECTION_LEN, 5), CLOSE, "close"},
-    {KEY(CONNECTION_LEN, 7), UPGRADE, "upgrade"},
-    {KEY(UPGRADE_LEN, 9), WEBSOCKET, "websocket"},
-    {KEY(TRANSFER_ENCODING_LEN, 7), CHUNKED, "chunked"},
-    {KEY(EXPECT_LEN, 12), CONTINUE, "100-continue"},
+    {CONNECTION_LEN, 10, KEEP_ALIVE, "keep-alive"},
+    {CONNECTION_LEN, 5, CLOSE, "close"},
+    {CONNECTION_LEN, 7, UPGRADE, "upgrade"},
+    {UPGRADE_LEN, 9, WEBSOCKET, "websocket"},
+    {TRANSFER_ENCODING_LEN, 7, CHUNKED, "chunked"},
+    {EXPECT_LEN, 12, CONTINUE, "100-continue"},
 };
 
 /* In the order of enum rn_http1_method. */
@@ -138,24 +139,10 @@ static size_t skip(const uint8_t *head, size_t at, size_t end, const struct rang
     return at;
 }
 
-/* The same for a field's value. */
-static inline size_t skip_value(const uint8_t *head, size_t at, size_t end)
-{
-    while (at + 16 <= end) {
-        size_t count = first_clear(within(load(head + at), &printable));
-        at += count;
-        if (count < 16) break;
-    }
-    while (at < end && rn_http1_class[head[at]] & RN_HTTP1_VALUE) at++;
-    return at;
-}
-
-/* Whether bytes that hold no controls equal lower-case letters, digits and '-', in any case. */
+/* Whether bytes that hold no controls equal lower-case letters, digits, '-', ':' and '/', in any
+ * case. */
 static bool same_nocase(const uint8_t *bytes, const char *lower, size_t len)
 {
-    const uint64_t bits = 0x2020202020202020;
-    for (; len >= 8; bytes += 8, lower += 8, len -= 8)
-        if ((rn_load64(bytes) | bits) != rn_load64(lower)) return false;
     for (; len > 0; len--)
         if ((*bytes++ | 0x20) != (uint8_t)*lower++) return false;
     return true;
@@ -223,8 +210,7 @@ static RN_COLD bool other_target(struct rn_http1_request *request, const uint8_t
     }
     if (head[at] == '*') return request->target.len == 1 && request->method == RN_HTTP1_OPTIONS;
 
-    /* The scheme in any case: seven of eight bytes, which are there, for the version was. */
-    if ((rn_load64(head + at) | 0x20202020) << 8 != rn_load64("http://") << 8) return false;
+    if (!same_nocase(head + at, "http://", 7)) return false;
     at = skip_host(head, host, end);
     if (at == 0) return false;
     request->host = span(host, at);
@@ -245,8 +231,9 @@ static rn_ssize version(struct rn_http1_request *request, const uint8_t *head, s
         if (at == end) return pause(request, VERSION, at);
         if ((uint8_t)(head[at] - wanted) > (wanted == '0' ? 9 : 0)) return -400;
     }
-    request->minor = head[start + 7] - '0';
-    if (head[start + 5] != '1' || request->minor > 1) return -505;
+    if (head[start + 5] != '1') return -505;
+    /* A higher minor version is taken for the highest known (RFC 9110, section 2.5). */
+    request->minor = head[start + 7] != '0';
     return pause(request, LINE, at);
 }
 
@@ -322,41 +309,27 @@ static rn_ssize request_line(struct rn_http1_request *request, const uint8_t *he
 }
 
 /* Reads a list whose elements have a meaning: connection options, protocols, codings, expectations.
- * One that isn't only a token is unknown. Quotes need no care: a list with a quote in it has an
- * unknown element, for which codings and expectations are refused whatever else they hold. */
-static bool list_field(struct rn_http1_request *request, const uint8_t *head,
-                       const struct rn_http1_field *field, size_t end)
+ * One that isn't only a token is unknown. */
+static bool list_field(struct rn_http1_request *request, size_t name_len, rn_bytes list)
 {
-    unsigned seen = request->seen, others = 0;
-    size_t at = field->value.at, value_end = at + field->value.len;
-    if (field->name.len == EXPECT_LEN) others = OTHER_EXPECTATION;
-    if (field->name.len == TRANSFER_ENCODING_LEN) {
-        if (request->minor == 0 || seen & LENGTH) return false;
-        seen |= CODING;
+    unsigned others = 0;
+    rn_bytes element;
+    if (name_len == EXPECT_LEN) others = OTHER_EXPECTATION;
+    if (name_len == TRANSFER_ENCODING_LEN) {
+        if (request->minor == 0 || request->seen & LENGTH) return false;
+        request->seen |= CODING;
         others = OTHER_CODING;
     }
-    for (;;) {
-        while (at < value_end && (head[at] == ',' || is_space(head[at]))) at++;
-        if (at == value_end) break;
+    while (rn_http_list_next(&list, &element)) {
         /* Chunked must be the last coding, and there once (RFC 9112, section 6.1). */
-        if (others == OTHER_CODING && seen & CHUNKED) return false;
+        if (others == OTHER_CODING && request->seen & CHUNKED) return false;
         unsigned flag = others;
-        size_t start = at;
-        at = skip(head, at, end, &token_range, RN_HTTP1_TOKEN);
-        size_t len = at - start;
-        while (at < value_end && is_space(head[at])) at++;
-        if (at < value_end && head[at] != ',') len = 0;
-        while (at < value_end && head[at] != ',') at++;
-        unsigned key = len < 0x100 ? KEY(field->name.len, (unsigned)len) : 0;
-        for (unsigned i = 0; i < RN_COUNT(known_elements); i++) {
-            if (known_elements[i].key != key) continue;
-            if (same_nocase(head + start, known_elements[i].text, len))
+        for (unsigned i = 0; i < RN_COUNT(known_elements); i++)
+            if (known_elements[i].name_len == name_len && known_elements[i].len == element.len &&
+                same_nocase(element.ptr, known_elements[i].text, element.len))
                 flag = known_elements[i].flag;
-            break;
-        }
-        seen |= flag;
+        request->seen |= (uint16_t)flag;
     }
-    request->seen = (uint16_t)seen;
     return true;
 }
 
@@ -364,24 +337,22 @@ static bool list_field(struct rn_http1_request *request, const uint8_t *head,
 static bool known_field(struct rn_http1_request *request, const uint8_t *head,
                         const struct rn_http1_field *field, size_t end)
 {
-    const uint8_t *name = head + field->name.at;
     size_t len = field->name.len;
-    struct rn_http1_span value = field->value;
+    rn_bytes value = rn_http1_slice(head, field->value);
+    const uint8_t *name = head + field->name.at;
     if (len == 4 && (rn_load32(name) | 0x20202020) == rn_load32("host")) {
         if (request->seen & HOST) return false;
         request->seen |= HOST;
-        if (!(request->seen & ABSOLUTE)) request->host = value;
-        return value.len == 0 || skip_host(head, value.at, end) == (size_t)value.at + value.len;
+        if (!(request->seen & ABSOLUTE)) request->host = field->value;
+        size_t at = field->value.at;
+        return value.len == 0 || skip_host(head, at, end) == at + value.len;
     }
     /* A length that none has leads to the ' ' before them all, which no name begins with. */
-    if (len >= sizeof known_at || (name[0] | 0x20) != known_names[known_at[len]] ||
-        !same_nocase(name, known_names + known_at[len], len))
-        return true;
-    if (len != CONTENT_LENGTH_LEN) return list_field(request, head, field, end);
+    if (len >= sizeof known_at || !same_nocase(name, known_names + known_at[len], len)) return true;
+    if (len != CONTENT_LENGTH_LEN) return list_field(request, len, value);
     if (request->seen & (LENGTH | CODING)) return false;
     request->seen |= LENGTH;
-    return rn_parse_u64(rn_http1_slice(head, value), &request->content_length) &&
-           !(request->content_length >> 63);
+    return rn_parse_u64(value, &request->content_length) && !(request->content_length >> 63);
 }
 
 /* As request_line. */
@@ -400,25 +371,16 @@ static rn_ssize field_lines(struct rn_http1_request *request, const uint8_t *hea
         }
         if (request->field_count == RN_HTTP1_FIELDS_MAX) return -431;
         field->name.at = (uint16_t)at;
-        /* Most names are of up to 16 letters and '-', and more follows: no call for those. */
-        if (at + 16 < end) {
-            to = at + first_clear(words(load(head + at), &token_range));
-            if (head[to] == ':') {
-                at = to;
-                goto name_end;
-            }
-        }
         /* fall through */
     case NAME:
         at = skip(head, at, end, &token_range, RN_HTTP1_TOKEN);
         if (at == end) return pause(request, NAME, at);
-    name_end:
         field->name.len = (uint16_t)(at - field->name.at);
         if (head[at++] != ':' || field->name.len == 0) return -400;
         field->value.at = (uint16_t)at;
         /* fall through */
     case VALUE:
-        at = skip_value(head, at, end);
+        at = skip(head, at, end, &printable, RN_HTTP1_VALUE);
         if (at == end) return pause(request, VALUE, at);
         if (head[at++] != '\r') return -400;
         /* fall through */

@@ -168,7 +168,9 @@ static void test_request_line(void **state)
 static void test_version(void **state)
 {
     static const struct sample samples[] = {
-        SAMPLE("GET / HTTP/1.2" END, "505"),      SAMPLE("GET / HTTP/2.0" END, "505"),
+        SAMPLE("GET / HTTP/1.2\r\nHost: a" END, PLAIN),
+        SAMPLE("GET / HTTP/1.9\r\nHost: a" END, PLAIN),
+        SAMPLE("GET / HTTP/1.2" END, "400"),      SAMPLE("GET / HTTP/2.0" END, "505"),
         SAMPLE("GET / HTTP/0.9" END, "505"),      SAMPLE("GET / HTTP/9.1" END, "505"),
         SAMPLE("PRI * HTTP/2.0" END "SM", "505"), SAMPLE("GET / HTTP/2" END, "400"),
         SAMPLE("GET / HTTP/1.10" END, "400"),     SAMPLE("GET / HTTP/11.1" END, "400"),
