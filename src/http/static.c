@@ -29,7 +29,8 @@ static __attribute__((noinline)) void start_redirect(struct rn_static_search *se
                        (size_t)len, query.ptr, query.len);
     if (len < 0 || text.cut) search->status = 404;
     rn_response_start(request, search->status);
-    if (search->status == 301) rn_response_header(request, "Location", rn_bytes_of(place, text.len));
+    if (search->status == 301)
+        rn_response_header(request, "Location", rn_bytes_of(place, text.len));
 }
 
 static void answer_without(struct rn_static_search *search)
@@ -37,7 +38,7 @@ static void answer_without(struct rn_static_search *search)
     size_t len = search->len - search->index;
     if (search->status == 301) {
         start_redirect(search);
-    } else if (search->status == 404 && search->part->list && search->index) {
+    } else if (search->status == 404 && search->files->list && search->index) {
         search->path[len] = 0;
         int directory = rn_static_open_file(search, RN_K_O_DIRECTORY);
         if (directory >= 0) {
@@ -64,15 +65,15 @@ static void parts_aborted(struct rn_request *request)
 }
 
 static void send_range(struct rn_request *request, struct rn_static_entry *entry,
-                       struct rn_http_range range)
+                       const struct rn_http_range *range)
 {
     entry->references++;
     if (rn_likely(entry->fd < 0)) {
         const uint8_t *content = entry->data + entry->id / RN_HTTP_CODINGS;
-        rn_response_content(request, rn_bytes_of(content + range.offset, range.length),
+        rn_response_content(request, rn_bytes_of(content + range->offset, range->length),
                             &entry->owner);
     } else {
-        rn_response_file(request, entry->fd, range.offset, range.length, &entry->owner);
+        rn_response_file(request, entry->fd, range->offset, range->length, &entry->owner);
     }
 }
 
@@ -92,7 +93,7 @@ static void send_parts(struct rn_request *request)
             rn_response_end(request);
             return;
         }
-        send_range(request, parts->entry, *range);
+        send_range(request, parts->entry, range);
     }
 }
 
@@ -139,13 +140,13 @@ static void add_content_range(struct rn_request *request, const struct rn_static
 }
 
 /* 200 with the whole, or 206 with one range. */
-static __attribute__((noinline)) void answer(struct rn_request *request,
+static void answer(struct rn_request *request,
                                              struct rn_static_entry *entry, unsigned status,
-                                             struct rn_http_range range)
+                                             const struct rn_http_range *range)
 {
     start(request, status, entry, entry->head_len);
-    if (status != 200) add_content_range(request, entry, &range);
-    rn_response_head(request, NULL, range.length);
+    if (status != 200) add_content_range(request, entry, range);
+    rn_response_head(request, NULL, range->length);
     send_range(request, entry, range);
     rn_response_end(request);
 }
@@ -160,7 +161,8 @@ static const char field_names[] = "if-match\0if-unmodified-since\0if-none-match\
                                   "if-modified-since\0if-range\0range\0";
 
 /* Answers 304, 412, 416 or with parts of the file, or returns false. */
-static __attribute__((noinline)) bool answer_specially(struct rn_static_search *search, struct rn_static_entry *entry)
+static __attribute__((noinline)) bool answer_specially(struct rn_static_search *search,
+                                                       struct rn_static_entry *entry)
 {
     struct rn_request *request = search->request;
     struct rn_http_range ranges[RN_HTTP_RANGES_MAX];
@@ -193,7 +195,7 @@ static __attribute__((noinline)) bool answer_specially(struct rn_static_search *
         add_content_range(request, entry, NULL);
     }
     if (status) rn_response_error(request, status);
-    else if (count == 1) answer(request, entry, 206, ranges[0]);
+    else if (count == 1) answer(request, entry, 206, ranges);
     else if (count) answer_parts(request, entry, ranges, (unsigned)count);
     else return false;
     return true;
@@ -238,6 +240,7 @@ void rn_static_handler(struct rn_request *request)
     rn_assert(key.ptr); /* the route's path ends in "*" */
     if (key.ptr[-1] == '/') key = rn_bytes_of(key.ptr - 1, key.len + 1);
     search.request = request;
+    search.files = files;
     search.part = rn_static_part(files, rn_worker_index(worker));
     search.now = rn_worker_now(worker);
     search.key = key;
@@ -248,5 +251,5 @@ void rn_static_handler(struct rn_request *request)
     }
     if (entry->siblings) entry = negotiate(&search, entry);
     if (rn_likely(!is_special(request)) || !answer_specially(&search, entry))
-        answer(request, entry, 200, (struct rn_http_range){0, entry->version.size});
+        answer(request, entry, 200, &(struct rn_http_range){0, entry->version.size});
 }

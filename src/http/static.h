@@ -63,17 +63,16 @@ struct rn_static_way {
 /* Of one worker. */
 struct rn_static_part {
     struct rn_slab entries;
-    int root;
-    uint32_t sets;
-    bool list;
     struct rn_static_way ways[];
 };
 
 struct rn_static {
     size_t size;   /* of all of it */
     size_t stride; /* from one part to the next */
+    uint32_t sets; /* of ways */
     unsigned workers;
     int root;
+    bool list;
     struct rn_static_part parts[];
 };
 
@@ -85,6 +84,7 @@ static inline struct rn_static_part *rn_static_part(struct rn_static *files, uns
 /* A request for a file, and where the search for it has come. */
 struct rn_static_search {
     struct rn_request *request;
+    struct rn_static *files;
     struct rn_static_part *part;
     rn_bytes key; /* the path as sent, with a leading slash */
     rn_ns now;

@@ -86,11 +86,11 @@ int rn_static_open_file(struct rn_static_search *search, int flags)
 {
     struct rn_static_part *part = search->part;
     flags |= RN_K_O_NONBLOCK | RN_K_O_CLOEXEC | RN_K_O_NOCTTY;
-    int fd = open_beneath(part->root, search->path, flags);
+    int fd = open_beneath(search->files->root, search->path, flags);
     if (fd == -RN_K_EMFILE || fd == -RN_K_ENFILE) { /* those that are only kept open go first */
-        for (uint32_t i = 0; i < part->sets * RN_STATIC_WAYS; i++)
+        for (uint32_t i = 0; i < search->files->sets * RN_STATIC_WAYS; i++)
             if (part->ways[i].entry && part->ways[i].entry->fd >= 0) forget(&part->ways[i]);
-        fd = open_beneath(part->root, search->path, flags);
+        fd = open_beneath(search->files->root, search->path, flags);
     }
     search->status = status_of(fd);
     return fd;
@@ -126,15 +126,17 @@ static uint8_t find_siblings(struct rn_static_search *search)
     for (unsigned coding = RN_HTTP_CODINGS - 1;; coding--) {
         add_suffix(search, coding);
         if (!coding) return (uint8_t)found;
-        if (look(search->part->root, search->path, &version) == RN_K_S_IFREG) found |= 1u << coding;
+        if (look(search->files->root, search->path, &version) == RN_K_S_IFREG)
+            found |= 1u << coding;
     }
 }
 
 /* Whether an entry that is due, or that has no content here, is still right. */
-static bool is_right(struct rn_static_search *search, struct rn_static_entry *entry, unsigned coding)
+static bool is_right(struct rn_static_search *search, const struct rn_static_entry *entry,
+                     unsigned coding)
 {
     struct rn_static_version version;
-    if (!look(search->part->root, search->path, &version) ||
+    if (!look(search->files->root, search->path, &version) ||
         memcmp(&version, &entry->version, sizeof version) != 0)
         return false;
     return search->now < entry->fresh_until || coding || find_siblings(search) == entry->siblings;
@@ -273,7 +275,7 @@ struct rn_static_entry *rn_static_find(struct rn_static_search *search, enum rn_
     uint32_t id = (uint32_t)key.len * RN_HTTP_CODINGS + coding;
     uint64_t tag = hash(key, id);
     struct rn_static_way *way =
-        &part->ways[(uint32_t)((tag >> 32) * part->sets >> 32) * RN_STATIC_WAYS];
+        &part->ways[(uint32_t)((tag >> 32) * search->files->sets >> 32) * RN_STATIC_WAYS];
     search->ways = way;
     search->tag = tag;
     search->id = id;
@@ -303,15 +305,14 @@ int rn_static_open(struct rn_static **made, const struct rn_static_options *opti
     if (!files) return -RN_K_ENOMEM;
     int result = rn_sys_openat(RN_K_AT_FDCWD, options->root,
                                RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC, 0);
-    *files = (struct rn_static){size, stride, 0, result};
-    for (; files->workers < workers && result >= 0; files->workers++) {
-        struct rn_static_part *part = rn_static_part(files, files->workers);
-        part->root = files->root;
-        part->list = options->list;
-        part->sets = (uint32_t)sets;
-        result = rn_slab_init(&part->entries, RN_STATIC_ENTRIES_MAX,
-                              sizeof(struct rn_static_entry));
-    }
+    files->size = size;
+    files->stride = stride;
+    files->sets = (uint32_t)sets;
+    files->root = result;
+    files->list = options->list;
+    while (files->workers < workers && result >= 0)
+        result = rn_slab_init(&rn_static_part(files, files->workers++)->entries,
+                              RN_STATIC_ENTRIES_MAX, sizeof(struct rn_static_entry));
     *made = files;
     if (result >= 0) return 0;
     rn_static_close(files);
@@ -322,7 +323,7 @@ void rn_static_close(struct rn_static *files)
 {
     for (unsigned i = 0; i < files->workers; i++) {
         struct rn_static_part *part = rn_static_part(files, i);
-        for (uint32_t k = 0; k < part->sets * RN_STATIC_WAYS; k++) forget(&part->ways[k]);
+        for (uint32_t k = 0; k < files->sets * RN_STATIC_WAYS; k++) forget(&part->ways[k]);
         rn_slab_fini(&part->entries);
     }
     rn_sys_close(files->root);

@@ -10,7 +10,7 @@
 #include "sys/sys.h"
 
 enum {
-    NAME = 256,             /* bytes of a name at most */
+    NAME = 256,             /* bytes of a name and a slash */
     NAMES = 512,            /* bytes of directory entries that are read at once */
     ENTRY_MIN = 24,         /* of the kernel's, with a short name */
     MARKUP = 36,            /* around a name */
@@ -22,16 +22,15 @@ struct listing {
     int directory;
 };
 
-static void add_name(struct rn_text *page, const struct rn_k_dirent64 *entry)
+static void add_name(struct rn_text *page, struct rn_k_dirent64 *entry)
 {
     char link[NAME * 3], shown[NAME * 6];
     rn_bytes name = rn_bytes_text(entry->d_name);
-    const char *slash = entry->d_type == RN_K_DT_DIR ? "/" : "";
     if (*entry->d_name == '.') return;
-    size_t link_len = (size_t)rn_url_encode_path(link, sizeof link, name);
-    size_t shown_len = (size_t)rn_url_escape_html(shown, sizeof shown, name);
-    rn_text_format(page, "<li><a href=\"%b%s\">%b%s</a>\n", link, link_len, slash, shown,
-                   shown_len, slash);
+    if (entry->d_type == RN_K_DT_DIR) entry->d_name[name.len++] = '/';
+    rn_ssize link_len = rn_url_encode_path(link, sizeof link, name);
+    rn_ssize shown_len = rn_url_escape_html(shown, sizeof shown, name);
+    rn_text_format(page, "<li><a href=\"%b\">%b</a>\n", link, link_len, shown, shown_len);
 }
 
 static void aborted(struct rn_request *request)
@@ -54,7 +53,7 @@ static void writable(struct rn_request *request)
             return;
         }
         for (long at = 0; at < count;) {
-            const struct rn_k_dirent64 *entry = (const void *)((const char *)names + at);
+            struct rn_k_dirent64 *entry = (void *)((char *)names + at);
             add_name(&page, entry);
             at += entry->d_reclen;
         }

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static const struct rn_static_options usual = {0};
 
@@ -95,14 +96,14 @@ static void test_special_files(void **state)
     int device = mknod(in_root("null"), S_IFCHR | 0666, (dev_t)0x103); /* root alone may */
     assert_true(device == 0 || errno == EPERM);
     site_start(usual);
+    unsigned before = open_descriptors();
     for (int i = 0; i < 3; i++) {
-        unsigned before = open_descriptors();
         assert_int_equal(get("/pipe", NULL), 404);
         assert_int_equal(get("/socket", NULL), 404);
         assert_int_equal(get("/null", NULL), 404);
         assert_int_equal(get("/file.txt", "Accept-Encoding: gzip\r\n"), 200);
         assert_field("Content-Encoding", NULL);
-        if (i) expect_descriptors(before);
+        expect_descriptors(before);
     }
     site_stop();
     close(fd);
@@ -258,17 +259,16 @@ static void test_changes(void **state)
 }
 
 /* Written twice within one tick of the file system's clock a file looks the same: one that was
- * written just now is read again. */
+ * written just now, or later than that, is read again. */
 static void test_file_written_just_now(void **state)
 {
-    struct stat info;
+    long ahead = time(NULL) + 1000;
     site_start(usual);
     put_text("now.txt", "one");
-    assert_int_equal(utimensat(AT_FDCWD, in_root("now.txt"), NULL, 0), 0);
-    assert_int_equal(stat(in_root("now.txt"), &info), 0);
+    age(in_root("now.txt"), ahead, 0);
     expect("/now.txt", "one");
     put_text("now.txt", "two");
-    age(in_root("now.txt"), info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    age(in_root("now.txt"), ahead, 0);
     pass_time(due);
     expect("/now.txt", "two");
     site_stop();
@@ -331,7 +331,8 @@ static void test_eviction(void **state)
             assert_int_equal(get(name, NULL), 200);
             assert_made(0, i & 1 ? 10000 + i : 100 + i);
         }
-        assert_in_range(open_descriptors(), before, before + 8 + 2);
+        for (int i = 0; i < 3000 && open_descriptors() > before + 8; i++) get("/none", NULL);
+        assert_in_range(open_descriptors(), before, before + 8);
     }
     pass_time(due);
     for (size_t i = 0; i < 60; i++) {
