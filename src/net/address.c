@@ -17,16 +17,25 @@ static const char unix_prefix[] = "unix:";
 
 /* ---- Text to address -------------------------------------------------------------------- */
 
-/* A decimal number up to max, without leading zeros: inet_aton(3) would take those for octal. Each
- * of these parsers returns where its part of the text ends, or NULL. */
-static const char *parse_number(const char *text, uint32_t max, uint32_t *value)
+static unsigned digit_of(char c)
+{
+    if (rn_is_digit((uint8_t)c)) return (unsigned)(c - '0');
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+}
+
+/* A number up to max. A decimal one has no leading zeros: inet_aton(3) would take those for octal;
+ * a hexadecimal one is a group of up to four digits. Each of these parsers returns where its part
+ * of the text ends, or NULL. */
+static const char *parse_number(const char *text, unsigned base, uint32_t max, uint32_t *value)
 {
     const char *start = text;
     uint64_t sum = 0;
-    while (rn_is_digit((uint8_t)*text) && sum <= max) sum = sum * 10 + (uint64_t)(*text++ - '0');
-    if (text == start || sum > max || (*start == '0' && text > start + 1)) return NULL;
+    for (unsigned digit; sum <= max && (digit = digit_of(*text)) < base; text++)
+        sum = sum * base + digit;
     *value = (uint32_t)sum;
-    return text;
+    if (text == start || sum > max) return NULL;
+    return text <= start + (base == 16 ? 4 : *start == '0' ? 1 : 10) ? text : NULL;
 }
 
 static const char *parse_ip4(const char *text, uint8_t *to)
@@ -34,17 +43,10 @@ static const char *parse_ip4(const char *text, uint8_t *to)
     for (unsigned i = 0; i < 4; i++) {
         uint32_t value;
         if (i && *text++ != '.') return NULL;
-        if (!(text = parse_number(text, 255, &value))) return NULL;
+        if (!(text = parse_number(text, 10, 255, &value))) return NULL;
         to[i] = (uint8_t)value;
     }
     return text;
-}
-
-static int hex_value(char c)
-{
-    if (rn_is_digit((uint8_t)c)) return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static const char *parse_ip6(const char *text, uint8_t *to)
@@ -59,12 +61,13 @@ static const char *parse_ip6(const char *text, uint8_t *to)
             gap = len;
         }
         const char *group = text;
-        unsigned value = 0;
-        int digit;
-        for (; text < group + 4 && (digit = hex_value(*text)) >= 0; text++)
-            value = value * 16 + (unsigned)digit;
-        if (text == group && group == after_gap) break;
-        if (text == group || len == 16) return NULL;
+        uint32_t value;
+        text = parse_number(group, 16, UINT16_MAX, &value);
+        if (!text && group == after_gap) {
+            text = group;
+            break;
+        }
+        if (!text || len == 16) return NULL;
         if (*text == '.') { /* RFC 4291, 2.2, form 3 */
             if (len > 12 || !(text = parse_ip4(group, to + len))) return NULL;
             len += 4;
@@ -80,13 +83,6 @@ static const char *parse_ip6(const char *text, uint8_t *to)
     memmove(to + 16 - (len - gap), to + gap, len - gap);
     memset(to + gap, 0, 16 - len);
     return text;
-}
-
-static bool starts_with_unix(const char *text)
-{
-    for (unsigned i = 0; i < UNIX_PREFIX; i++)
-        if (text[i] != unix_prefix[i]) return false;
-    return true;
 }
 
 static int parse_unix(struct rn_address *address, const char *path)
@@ -109,7 +105,8 @@ int rn_address_parse(struct rn_address *address, const char *text, uint16_t port
     uint32_t number = port, scope = 0;
     bool bracket = *text == '[';
     memset(address, 0, sizeof *address);
-    if (starts_with_unix(text)) return parse_unix(address, text + UNIX_PREFIX);
+    if (strlen(text) >= UNIX_PREFIX && memcmp(text, unix_prefix, UNIX_PREFIX) == 0)
+        return parse_unix(address, text + UNIX_PREFIX);
     const char *end = parse_ip4(text, (uint8_t *)&in->sin_addr);
     in->sin_family = RN_IP4;
     address->len = sizeof *in;
@@ -118,12 +115,12 @@ int rn_address_parse(struct rn_address *address, const char *text, uint16_t port
         in6->sin6_flowinfo = 0; /* where the attempt as IPv4 wrote */
         address->len = sizeof *in6;
         end = parse_ip6(text + bracket, in6->sin6_addr.s6_addr);
-        if (end && *end == '%') end = parse_number(end + 1, UINT32_MAX, &scope);
+        if (end && *end == '%') end = parse_number(end + 1, 10, UINT32_MAX, &scope);
         in6->sin6_scope_id = scope;
         if (!end || (bracket && *end++ != ']')) return RN_E_MISUSE;
     }
     if (*end == ':' && (bracket || in->sin_family == RN_IP4))
-        end = parse_number(end + 1, UINT16_MAX, &number);
+        end = parse_number(end + 1, 10, UINT16_MAX, &number);
     in->sin_port = __builtin_bswap16((uint16_t)number);
     return end && !*end ? 0 : RN_E_MISUSE;
 }

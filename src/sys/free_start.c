@@ -58,18 +58,17 @@ void rn_start(uintptr_t *stack)
     int argc = (int)stack[0];
     char **argv = (char **)(stack + 1);
     char **envp = argv + argc + 1;
-    uintptr_t aux[RN_AUX_COUNT] = {0};
+    uintptr_t vdso = 0;
     uintptr_t *pair = (uintptr_t *)envp;
     while (*pair++) {}
-    for (; pair[0] != RN_K_AT_NULL; pair += 2)
-        if (pair[0] < RN_AUX_COUNT) aux[pair[0]] = pair[1];
-
-    page_size = aux[RN_K_AT_PAGESZ];
-    rn_tls_setup(aux[RN_K_AT_PHDR], aux[RN_K_AT_PHNUM], aux[RN_K_AT_PHENT]);
-    /* This frame is there until the program ends, so the main thread's storage can be on it. */
-    void *storage = __builtin_alloca(rn_tls_size());
-    memset(storage, 0, rn_tls_size());
+    for (; pair[0] != RN_K_AT_NULL; pair += 2) {
+        if (pair[0] == RN_K_AT_PAGESZ) page_size = pair[1];
+        if (pair[0] == RN_K_AT_SYSINFO_EHDR) vdso = pair[1];
+    }
+    rn_tls_setup();
+    void *storage = rn_map(rn_tls_size());
+    rn_assert(storage);
     set_thread_pointer(rn_tls_make(storage));
-    rn_clock_setup(aux[RN_K_AT_SYSINFO_EHDR]);
+    rn_clock_setup(vdso);
     rn_sys_exit_group(rn_main(argc, argv, envp));
 }

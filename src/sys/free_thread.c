@@ -12,46 +12,45 @@
 
 #define THREAD_CONTROL_BLOCK 16
 
-static struct {
-    const void *image;
-    size_t image_size;
-    size_t size;
-    size_t align;
-} tls = {.align = THREAD_CONTROL_BLOCK};
+/* The program's own head, where the linker says it is: the storage's first contents are one of its
+ * segments. */
+extern const struct rn_elf_header __ehdr_start;
+
+static const struct rn_elf_segment *tls;
+static size_t tls_align = THREAD_CONTROL_BLOCK;
 
 static uintptr_t round_up(uintptr_t value, uintptr_t align)
 {
     return (value + align - 1) & ~(align - 1);
 }
 
-void rn_tls_setup(uintptr_t segments, uintptr_t count, uintptr_t size)
+void rn_tls_setup(void)
 {
-    for (; count; count--, segments += size) {
-        const struct rn_elf_segment *segment = (const void *)segments;
-        if (segment->type != RN_K_PT_TLS) continue;
-        tls.image = (const void *)segment->address;
-        tls.image_size = segment->file_size;
-        tls.size = segment->memory_size;
-        if (segment->align > tls.align) tls.align = segment->align;
-    }
+    static const struct rn_elf_segment none;
+    const char *head = (const char *)&__ehdr_start;
+    const struct rn_elf_segment *segment = (const void *)(head + __ehdr_start.segments_offset);
+    tls = &none;
+    for (unsigned i = __ehdr_start.segment_count; i; i--, segment++)
+        if (segment->type == RN_K_PT_TLS) tls = segment;
+    if (tls->align > tls_align) tls_align = tls->align;
 }
 
 size_t rn_tls_size(void)
 {
-    return round_up(tls.size, tls.align) + 2 * tls.align;
+    return round_up(tls->memory_size, tls_align) + 2 * tls_align;
 }
 
 uintptr_t rn_tls_make(void *memory)
 {
-    uintptr_t block = round_up((uintptr_t)memory, tls.align);
+    uintptr_t block = round_up((uintptr_t)memory, tls_align);
 #if defined(__x86_64__)
-    uintptr_t pointer = block + round_up(tls.size, tls.align);
+    uintptr_t pointer = block + round_up(tls->memory_size, tls_align);
     *(uintptr_t *)pointer = pointer;
 #else
     uintptr_t pointer = block;
-    block += tls.align;
+    block += tls_align;
 #endif
-    memcpy((void *)block, tls.image, tls.image_size);
+    memcpy((void *)block, (const void *)tls->address, tls->file_size);
     return pointer;
 }
 
@@ -115,21 +114,16 @@ int rn_thread_start(struct rn_thread *thread, void (*run)(void *), void *argumen
     if (stack_size > SIZE_MAX / 2) return -RN_K_ENOMEM;
     size_t storage_at = page + round_up(stack_size, page);
     size_t size = storage_at + round_up(rn_tls_size(), page);
-    /* The kernel gives stacks no huge pages, so that a small stack stays small. */
-    long at = rn_sys_mmap(NULL, size, RN_K_PROT_READ | RN_K_PROT_WRITE,
-                          RN_K_MAP_PRIVATE | RN_K_MAP_ANONYMOUS | RN_K_MAP_NORESERVE |
-                              RN_K_MAP_STACK,
-                          -1, 0);
-    if (at < 0) return (int)at;
-    uintptr_t memory = (uintptr_t)at;
-    *thread = (struct rn_thread){run, argument, memory, size, 0};
-    long result = rn_sys_mprotect((void *)memory, page, RN_K_PROT_NONE);
+    char *memory = rn_map(size);
+    if (!memory) return -RN_K_ENOMEM;
+    *thread = (struct rn_thread){run, argument, (uintptr_t)memory, size, 0};
+    long result = rn_sys_mprotect(memory, page, RN_K_PROT_NONE);
     if (result == 0) {
-        uintptr_t top = memory + storage_at;
-        result = clone_thread(thread, top, rn_tls_make((void *)top));
+        char *top = memory + storage_at;
+        result = clone_thread(thread, (uintptr_t)top, rn_tls_make(top));
     }
     if (result > 0) return 0;
-    rn_unmap((void *)memory, size);
+    rn_unmap(memory, size);
     return (int)result;
 }
 

@@ -12,15 +12,24 @@
 extern int (*rn_clock_source)(int clock, struct rn_k_timespec *time);
 
 /* Freestanding only: what the kernel told the program at its start, getauxval(3), by its number. */
-#define RN_AUX_COUNT 64
 void rn_clock_setup(uintptr_t vdso);
-void rn_tls_setup(uintptr_t segments, uintptr_t count, uintptr_t size);
+void rn_tls_setup(void);
 
 /* The bytes that a thread's storage takes; makes it in zeroed memory and returns its pointer. */
 size_t rn_tls_size(void);
 uintptr_t rn_tls_make(void *memory);
 
-/* Program headers, elf(5). */
+/* The head of an ELF file and its program headers, elf(5). */
+struct rn_elf_header {
+    uint8_t identity[32];
+    uint64_t segments_offset;
+    uint64_t sections_offset;
+    uint32_t flags;
+    uint16_t header_size;
+    uint16_t segment_size;
+    uint16_t segment_count;
+};
+
 struct rn_elf_segment {
     uint32_t type;
     uint32_t flags;

@@ -17,8 +17,11 @@ void rn_sys_exit(int code)
 
 void *rn_map(size_t bytes)
 {
+    /* As for a stack, the kernel uses no huge pages: what was never touched costs nothing. */
     long at = rn_sys_mmap(NULL, bytes, RN_K_PROT_READ | RN_K_PROT_WRITE,
-                          RN_K_MAP_PRIVATE | RN_K_MAP_ANONYMOUS | RN_K_MAP_NORESERVE, -1, 0);
+                          RN_K_MAP_PRIVATE | RN_K_MAP_ANONYMOUS | RN_K_MAP_NORESERVE |
+                              RN_K_MAP_STACK,
+                          -1, 0);
     return at < 0 ? NULL : (void *)at;
 }
 
