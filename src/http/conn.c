@@ -128,6 +128,9 @@ static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_
     else if (conn->upgraded) used = rn_websocket_input(conn, now, in, len, out);
     else used = request_input(conn, now, in, len, out);
     settle(conn, now);
+    /* Busy, not short of input: the end of it must not be told before this was taken. */
+    if (!used && len && conn->request && conn->request->phase != RN_REQUEST_HEAD)
+        machine->flags |= RN_MACHINE_PAUSE;
     return used;
 }
 
@@ -137,6 +140,7 @@ static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out
 {
     struct rn_http_conn *conn = conn_of(machine);
     struct rn_request *request = conn->request;
+    machine->flags &= (uint8_t)~RN_MACHINE_PAUSE; /* something may have changed */
     if (conn->upgraded && !request) return rn_websocket_pop(conn, out);
     if (!request || request->phase == RN_REQUEST_HEAD) return false;
     uint32_t before = out->len;

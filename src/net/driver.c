@@ -302,7 +302,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
 {
     struct rn_machine *machine = driver->machine;
     struct rn_out *out = &driver->sending->out;
-    bool moved = false;
+    bool moved = false, busy = false;
     if ((driver->state & SHUTDOWN)) {
         driver->state &= (uint16_t)~SHUTDOWN;
         machine->vt->on_shutdown(machine, now, out);
@@ -312,6 +312,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     while (driver->held && rn_out_room(out) && takes_input(machine)) {
         struct rn_buf *buf = driver->held;
         size_t used = machine->vt->on_input(machine, now, buf->data + buf->at, buf->len, out);
+        busy = !used && !takes_input(machine); /* draining may change its mind for the next time */
         drain(machine, now, out);
         if (used) {
             consume_held(driver, used);
@@ -320,8 +321,8 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
             break;
         }
     }
-    if ((driver->state & (EOF_SEEN | EOF_TOLD)) == EOF_SEEN && takes_input(machine) && !moved &&
-        !has_output(out)) {
+    if ((driver->state & (EOF_SEEN | EOF_TOLD)) == EOF_SEEN && !busy && takes_input(machine) &&
+        !moved && !has_output(out)) {
         driver->state |= EOF_TOLD;
         machine->vt->on_input(machine, now, NULL, 0, out);
         drain(machine, now, out);
