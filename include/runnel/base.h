@@ -47,6 +47,7 @@ typedef struct rn_bytes {
 
 #define RN_BYTES(literal) ((rn_bytes){(const uint8_t *)("" literal), sizeof(literal) - 1})
 
+/* The slice of len bytes at ptr. */
 static inline rn_bytes rn_bytes_of(const void *ptr, size_t len)
 {
     rn_bytes bytes = {(const uint8_t *)ptr, len};

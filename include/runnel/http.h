@@ -209,6 +209,7 @@ RN_MUST_USE int rn_http_server_start(struct rn_http_server *server);
  * that wasn't started or couldn't. */
 void rn_http_server_stop(struct rn_http_server *server);
 
+/* The workers under a server that was started, and the server of a request. */
 struct rn_runtime *rn_http_server_runtime(struct rn_http_server *server);
 struct rn_http_server *rn_request_server(const struct rn_request *request);
 

@@ -75,6 +75,7 @@ void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf);
 void rn_pool_wait(struct rn_pool *pool, struct rn_pool_wait *wait);
 void rn_pool_wait_cancel(struct rn_pool *pool, struct rn_pool_wait *wait);
 
+/* The buffer with that id. */
 static inline struct rn_buf *rn_pool_at(const struct rn_pool *pool, uint32_t id)
 {
     return (struct rn_buf *)(void *)(pool->base + (size_t)id * pool->stride);
@@ -93,9 +94,11 @@ struct rn_timer {
     void (*expire)(struct rn_timer *timer, rn_ns now);
 };
 
+/* Starts a timer, or moves it; RN_NEVER stops it. `expire` is set by the caller. */
 void rn_timer_start(struct rn_worker *worker, struct rn_timer *timer, rn_ns deadline);
 void rn_timer_stop(struct rn_worker *worker, struct rn_timer *timer);
 
+/* Whether it has yet to fire. */
 static inline bool rn_timer_running(const struct rn_timer *timer) { return timer->link != NULL; }
 
 /* ---- Ops ------------------------------------------------------------------------------------- */
@@ -222,6 +225,7 @@ void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
  * last one. */
 void rn_op_cancel(struct rn_worker *worker, struct rn_op *op);
 
+/* Whether its last completion is still to come. */
 static inline bool rn_op_inflight(const struct rn_op *op) { return op->flags & RN_OP_INFLIGHT; }
 
 /* ---- Backends -------------------------------------------------------------------------------- */

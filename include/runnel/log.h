@@ -20,6 +20,7 @@ struct rn_log {
     /* where to; -1: off. Read at each flush, so that a log can be reopened under it */
     const int *fd;
     uint64_t dropped;   /* lines that were lost, and that the log doesn't tell of yet */
+    uint64_t telling;   /* lost ones that what is buffered tells of, less its own lines for it */
     uint32_t len;
     bool per_line;      /* flush after each line: for programs without a loop */
     char buffer[RN_LOG_BUFFER];

@@ -43,6 +43,7 @@ void rn_runtime_stop(struct rn_runtime *runtime);
 /* Waits for the workers to end and frees everything. */
 void rn_runtime_join(struct rn_runtime *runtime);
 
+/* How many workers there are, and each of them. */
 unsigned rn_runtime_workers(const struct rn_runtime *runtime);
 struct rn_worker *rn_runtime_worker(struct rn_runtime *runtime, unsigned index);
 

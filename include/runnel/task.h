@@ -49,6 +49,7 @@ struct rn_cx {
     bool cancelled;
 };
 
+/* A deadline so many nanoseconds from now. */
 static inline rn_ns rn_after(const struct rn_cx *cx, rn_ns delay) { return cx->now + delay; }
 
 /* A link in a worker's inbox or run queue. */
@@ -90,6 +91,7 @@ struct rn_future {
     enum rn_poll (*poll)(struct rn_future *future, struct rn_cx *cx);
 };
 
+/* Asks a future, as RN_AWAIT does. */
 static inline enum rn_poll rn_future_poll(struct rn_future *future, struct rn_cx *cx)
 {
     return future->poll(future, cx);

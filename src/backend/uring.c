@@ -494,9 +494,9 @@ static struct rn_buf *take_back(struct uring *u, const struct rn_k_io_uring_cqe 
     return NULL;
 }
 
-/* Arming a multishot is one event, whatever is there: it is answered with the data, and a reset that
- * came with them before is never told of. So after the first data the socket is looked at once, and
- * shut if it is dead, which wakes the multishot. What comes later wakes it by itself. */
+/* Arming a multishot is one event, whatever is there: it is answered with the data, and a reset
+ * that came with them before is never told of. So after the first data the socket is looked at
+ * once, and shut if it is dead, which wakes the multishot. What comes later wakes it by itself. */
 static void look_for_reset(struct uring *u, struct rn_op *op)
 {
     struct rn_k_pollfd poll = {.fd = op->fd};

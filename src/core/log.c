@@ -34,11 +34,15 @@ void rn_log_flush(struct rn_log *log)
         uint32_t len = whole_lines(log);
         long written = rn_sys_write(fd, log->buffer, len);
         if (written == -RN_K_EINTR || written == -RN_K_EAGAIN) return;
-        /* a full disk, a pipe without a reader: these lines are lost, later ones may not be */
-        if (written < 0)
-            for (written = 0; written < len; written++)
+        /* A full disk, a pipe without a reader: what is buffered is lost, with what it told of
+         * lines lost before; later lines may not be. */
+        if (written < 0) {
+            for (written = 0; written < log->len; written++)
                 log->dropped += log->buffer[written] == '\n';
+            log->dropped += log->telling;
+        }
         log->len -= (uint32_t)written;
+        if (!log->len) log->telling = 0;
         memmove(log->buffer, log->buffer + written, log->len);
     }
 }
@@ -52,7 +56,10 @@ void rn_log_line(struct rn_log *log, const char *format, ...)
         return;
     }
     struct rn_text text = {.ptr = log->buffer, .len = log->len, .cap = RN_LOG_BUFFER};
-    if (log->dropped) rn_text_format(&text, "(%u lines were dropped)\n", log->dropped);
+    if (log->dropped) {
+        rn_text_format(&text, "(%u lines were dropped)\n", log->dropped);
+        log->telling += log->dropped - 1; /* that line is none of those that count */
+    }
     log->dropped = 0;
     text.cap = text.len + RN_LOG_LINE_MAX - 1;
     va_list arguments;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds tests/sys/both.c without a libc and on one, for each architecture and compiler that is here,
+# Builds tests/sys/both.c without a libc and on one, for each architecture and compiler here,
 # and compares what each says. One line for each check, then "N passed, N failed".
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
@@ -79,7 +79,8 @@ else
 fi
 
 arm=aarch64-linux-gnu
-if [ "$host" = aarch64 ] || ! command -v $arm-gcc >/dev/null || ! command -v qemu-aarch64 >/dev/null; then
+if [ "$host" = aarch64 ] || ! command -v $arm-gcc >/dev/null ||
+    ! command -v qemu-aarch64 >/dev/null; then
     echo "skip aarch64: needs $arm-gcc and qemu-aarch64 on another machine"
 else
     # qemu-user has no openat2 in all versions; there the calls say ENOSYS and nothing is compared.
@@ -97,9 +98,11 @@ else
         dies "$1" qemu-aarch64
     }
     build aarch64 build/aarch64/tests/both ARCH=aarch64 && emulated aarch64
-    build aarch64-debug build/aarch64/debug/tests/both ARCH=aarch64 DEBUG=1 && emulated aarch64-debug
+    build aarch64-debug build/aarch64/debug/tests/both ARCH=aarch64 DEBUG=1 &&
+        emulated aarch64-debug
     command -v clang >/dev/null &&
-        build aarch64-clang build/clang-aarch64/tests/both OUT=build/clang-aarch64 ARCH=aarch64 LTO= \
+        build aarch64-clang build/clang-aarch64/tests/both OUT=build/clang-aarch64 \
+            ARCH=aarch64 LTO= \
             FREE_CC="clang --target=$arm" WARN="$clang_warn" && emulated aarch64-clang
 fi
 
