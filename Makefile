@@ -29,7 +29,7 @@ COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/base/*.c src/s
 HTTPD  := $(wildcard src/app/httpd/*.c)
 
 # Code of which more is alike packs better: these cost no instructions worth measuring.
-ALIKE := $(if $(findstring clang,$(CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion -fno-if-conversion2 \
+ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion -fno-if-conversion2 \
          -fno-caller-saves -fno-cse-follow-jumps -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
 FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -fno-unwind-tables \
