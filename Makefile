@@ -72,6 +72,7 @@ $(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
 	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -DPACKED='"$(OUT)/httpd.packed"' $(LINK) -s \
 	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
 	$(STRIP) -s -R .comment -R .note.gnu.property $@
+	$(OUT)/pack $@
 endif
 
 $(OUT)/free/sys/free_%.o: src/sys/free_%.c

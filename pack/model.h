@@ -50,21 +50,21 @@ enum {
 
 /* What stands before the coded bytes: where the program goes. */
 struct packed_segment {
-    uint64_t address;
-    uint64_t size;       /* in memory */
-    uint64_t protection; /* PROT_… */
+    uint32_t address;
+    uint32_t size;       /* in memory */
+    uint32_t protection; /* PROT_… */
 };
 
 struct packed_head {
-    uint64_t address; /* of the image: all segments */
-    uint64_t size;    /* in memory, page-rounded */
-    uint64_t length;  /* of the bytes that are coded */
-    uint64_t entry;
-    uint64_t program_headers;
-    uint64_t program_header_count;
-    uint64_t code_at; /* offset and length of what the branch filter went over */
-    uint64_t code_length;
-    struct packed_segment segments[4]; /* up to the first with size 0 */
+    uint32_t address; /* of the image: all segments */
+    uint32_t size;    /* in memory, page-rounded */
+    uint32_t length;  /* of the bytes that are coded */
+    uint32_t entry;
+    uint32_t program_headers;
+    uint32_t program_header_count;
+    uint32_t code_at; /* offset and length of what the branch filter went over */
+    uint32_t code_length;
+    struct packed_segment segments[3]; /* up to the first with size 0 */
 };
 
 struct decoder {

@@ -1,6 +1,6 @@
 /*
  * pack/pack.c: packs a static program: `pack PROGRAM OUTPUT`. OUTPUT is the head and the coded
- * image, for the unpacker (pack/unpack.c) to carry.
+ * image, for the unpacker (pack/unpack.c) to carry. `pack PROGRAM` cuts off what none is run from.
  *
  * The choice of steps is a shortest path: the price of each way to code the next bytes, from how
  * often each bit went which way in the round before. A few rounds settle it.
@@ -265,40 +265,66 @@ static struct packed_head make_image(const uint8_t *program, const char *name)
 {
     const Elf64_Ehdr *elf = (const void *)program;
     const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
-    struct packed_head head = {.entry = elf->e_entry, .program_header_count = elf->e_phnum};
+    struct packed_head head = {.entry = (uint32_t)elf->e_entry,
+                               .program_header_count = elf->e_phnum};
     unsigned count = 0;
     if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_EXEC)
         fail("no static program:", name);
     for (unsigned i = 0; i < elf->e_phnum; i++) {
         const Elf64_Phdr *load = &headers[i];
         if (load->p_type != PT_LOAD) continue;
-        if (count == 3) fail("too many segments in", name);
+        if (count == 2) fail("too many segments in", name);
         uint64_t from = load->p_vaddr & ~(uint64_t)(PAGE - 1);
-        if (!count) head.address = from;
-        if (!load->p_offset) head.program_headers = load->p_vaddr + elf->e_phoff;
+        if (!count) head.address = (uint32_t)from;
+        if (!load->p_offset) head.program_headers = (uint32_t)(load->p_vaddr + elf->e_phoff);
         if (load->p_flags & PF_X) {
-            head.code_at = load->p_vaddr - head.address;
-            head.code_length = load->p_filesz;
+            head.code_at = (uint32_t)load->p_vaddr - head.address;
+            head.code_length = (uint32_t)load->p_filesz;
         }
+        uint64_t end = load->p_vaddr + load->p_memsz;
+        if (end > UINT32_MAX) fail("not below 4 GiB:", name);
         head.segments[count++] = (struct packed_segment){
-            from, load->p_vaddr + load->p_memsz - from,
+            (uint32_t)from, (uint32_t)(end - from),
             (load->p_flags & PF_R ? 1u : 0) | (load->p_flags & PF_W ? 2u : 0) |
                 (load->p_flags & PF_X ? 4u : 0)};
-        head.size =
-            ((load->p_vaddr + load->p_memsz + PAGE - 1) & ~(uint64_t)(PAGE - 1)) - head.address;
-        head.length = load->p_vaddr - head.address + load->p_filesz;
+        head.size = (uint32_t)((end + PAGE - 1) & ~(uint64_t)(PAGE - 1)) - head.address;
+        head.length = (uint32_t)(load->p_vaddr + load->p_filesz) - head.address;
         memcpy(image + (load->p_vaddr - head.address), program + load->p_offset, load->p_filesz);
     }
     return head;
 }
 
-int main(int argc, char **argv)
+static void write_file(const char *name, const void *head, size_t head_length, const void *rest,
+                       size_t rest_length)
 {
-    if (argc != 3) fail("usage:", "pack PROGRAM OUTPUT");
+    FILE *file = fopen(name, "wb");
+    if (!file || fwrite(head, 1, head_length, file) != head_length ||
+        fwrite(rest, 1, rest_length, file) != rest_length || fclose(file))
+        fail("cannot write", name);
+}
+
+/* What runs is in the segments; the table of sections behind them is for tools. */
+static void trim(const char *name)
+{
     size_t length;
-    uint8_t *program = read_file(argv[1], &length);
+    uint8_t *program = read_file(name, &length);
+    Elf64_Ehdr *elf = (void *)program;
+    const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
+    size_t end = 0;
+    for (unsigned i = 0; i < elf->e_phnum; i++)
+        if (headers[i].p_offset + headers[i].p_filesz > end)
+            end = headers[i].p_offset + headers[i].p_filesz;
+    elf->e_shoff = 0;
+    elf->e_shnum = elf->e_shstrndx = 0;
+    write_file(name, program, end, "", 0);
+}
+
+static void pack(const char *from, const char *to)
+{
+    size_t length;
+    uint8_t *program = read_file(from, &length);
     image = calloc(1, OUTPUT_MAX);
-    struct packed_head head = make_image(program, argv[1]);
+    struct packed_head head = make_image(program, from);
     image_length = head.length;
     uint8_t *plain = malloc(image_length);
     memcpy(plain, image, image_length);
@@ -315,10 +341,17 @@ int main(int argc, char **argv)
     uint8_t *back = calloc(1, OUTPUT_MAX);
     decode(back, image_length, output, memory);
     filter_branches(back + head.code_at, head.code_length, 1);
-    if (memcmp(back, plain, image_length)) fail("unpacked it isn't the same:", argv[1]);
-    FILE *file = fopen(argv[2], "wb");
-    if (!file || fwrite(&head, sizeof head, 1, file) != 1 ||
-        fwrite(output, output_length, 1, file) != 1 || fclose(file))
-        fail("cannot write", argv[2]);
+    if (memcmp(back, plain, image_length)) fail("unpacked it isn't the same:", from);
+    write_file(to, &head, sizeof head, output, output_length);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2)
+        trim(argv[1]);
+    else if (argc == 3)
+        pack(argv[1], argv[2]);
+    else
+        fail("usage:", "pack PROGRAM OUTPUT | pack PROGRAM, which is trimmed");
     return 0;
 }

@@ -93,7 +93,7 @@ uint64_t unpack(uint64_t *stack)
 {
     enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + PAGE - 1) & ~(PAGE - 1) };
     const struct packed_head *head = (const void *)packed;
-    uint8_t *image = (uint8_t *)head->address;
+    uint8_t *image = (uint8_t *)(uintptr_t)head->address;
     long size = (long)head->size;
     long mapped = call(NR_MMAP, (long)image, size + SCRATCH, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
