@@ -14,7 +14,7 @@
 
 /* To the same directory with its slash. What was in front of the key, the route's own part of the
  * path, stays as it was sent. */
-static __attribute__((noinline)) void start_redirect(struct rn_static_search *search)
+static void start_redirect(struct rn_static_search *search)
 {
     char place[3000], *encoded = search->path + search->len;
     struct rn_text text = {.ptr = place, .cap = sizeof place};
@@ -57,6 +57,7 @@ struct parts {
     struct rn_http_multipart multipart;
     int next;
 };
+_Static_assert(sizeof(struct parts) <= RN_REQUEST_STATE, "the state has to fit");
 
 static void parts_aborted(struct rn_request *request)
 {
@@ -140,9 +141,8 @@ static void add_content_range(struct rn_request *request, const struct rn_static
 }
 
 /* 200 with the whole, or 206 with one range. */
-static void answer(struct rn_request *request,
-                                             struct rn_static_entry *entry, unsigned status,
-                                             const struct rn_http_range *range)
+static void answer(struct rn_request *request, struct rn_static_entry *entry, unsigned status,
+                   const struct rn_http_range *range)
 {
     start(request, status, entry, entry->head_len);
     if (status != 200) add_content_range(request, entry, range);
@@ -152,22 +152,24 @@ static void answer(struct rn_request *request,
 }
 
 /* The fields that may ask for anything but the whole. */
-struct fields {
-    struct rn_http_conditions conditions;
-    rn_bytes if_range;
-    rn_bytes range;
+union fields {
+    rn_bytes list[6];
+    struct {
+        struct rn_http_conditions conditions;
+        rn_bytes if_range;
+        rn_bytes range;
+    };
 };
 static const char field_names[] = "if-match\0if-unmodified-since\0if-none-match\0"
                                   "if-modified-since\0if-range\0range\0";
 
 /* Answers 304, 412, 416 or with parts of the file, or returns false. */
-static __attribute__((noinline)) bool answer_specially(struct rn_static_search *search,
-                                                       struct rn_static_entry *entry)
+static bool answer_specially(struct rn_static_search *search, struct rn_static_entry *entry)
 {
     struct rn_request *request = search->request;
     struct rn_http_range ranges[RN_HTTP_RANGES_MAX];
-    struct fields fields;
-    rn_bytes *field = &fields.conditions.if_match;
+    union fields fields;
+    rn_bytes *field = fields.list;
     for (const char *name = field_names; *name; name += strlen(name) + 1)
         *field++ = rn_request_header(request, name);
 

@@ -24,7 +24,7 @@ static const char suffixes[RN_HTTP_CODINGS][5] = {"", ".gz", ".zst", ".br"};
 
 /* Without openat2: a segment at a time and no symbolic link at all, for what one leads to can't be
  * checked before it is followed. */
-static RN_COLD int walk(int root, char *path, int flags)
+static int walk(int root, char *path, int flags)
 {
     for (int directory = root;;) {
         char *slash = path;
