@@ -47,7 +47,7 @@ void rn_text_vformat(struct rn_text *text, const char *format, va_list arguments
     rn_text_add(text, from, (size_t)(format - from));
 }
 
-void rn_text_format(struct rn_text *text, const char *format, ...)
+RN_NO_FLOATS void rn_text_format(struct rn_text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -47,7 +47,7 @@ void rn_log_flush(struct rn_log *log)
     }
 }
 
-void rn_log_line(struct rn_log *log, const char *format, ...)
+RN_NO_FLOATS void rn_log_line(struct rn_log *log, const char *format, ...)
 {
     if (*log->fd < 0) return;
     if (log->len > RN_LOG_BUFFER - LINE_ROOM) rn_log_flush(log);

@@ -104,11 +104,9 @@ static int bind_and_listen(int fd, const struct rn_address *address,
     bool file = family == RN_UNIX && *path;
     int result = family == RN_UNIX ? 0 : set_options(fd, family == RN_IP6, options);
     if (result < 0) return result;
-    result = rn_sys_bind(fd, address->bytes, address->len);
-    if (result == -RN_K_EADDRINUSE && file && is_stale(address, path)) {
-        rn_sys_unlinkat(RN_K_AT_FDCWD, path, 0);
-        result = rn_sys_bind(fd, address->bytes, address->len);
-    }
+    do result = rn_sys_bind(fd, address->bytes, address->len);
+    while (result == -RN_K_EADDRINUSE && file && is_stale(address, path) &&
+           rn_sys_unlinkat(RN_K_AT_FDCWD, path, 0) == 0);
     /* In time: nobody can connect before it listens. */
     if (result == 0 && file && options->unix_mode)
         result = rn_sys_fchmodat(RN_K_AT_FDCWD, path, options->unix_mode);

@@ -19,18 +19,17 @@ struct rn_log complaints;
 /* What an error means here and what to do about it, behind the error's number. */
 static const char *hint_for(int error)
 {
-#define HINT(number, text) number text "\0"
     static const char hints[] =
-        HINT("\001", "not permitted")                                  /* EPERM */
-        HINT("\002", "there is no such file or directory")             /* ENOENT */
-        HINT("\014", "not enough memory; try fewer --workers or --max-connections") /* ENOMEM */
-        HINT("\015", "no permission; ports below 1024 need root")      /* EACCES */
-        HINT("\024", "not a directory")                                /* ENOTDIR */
-        HINT("\026", "not supported by this kernel")                   /* EINVAL */
-        HINT("\030", "too many open files; raise the limit with ulimit -n") /* EMFILE */
-        HINT("\046", "not in this kernel")                             /* ENOSYS */
-        HINT("\142", "in use by another program; choose another port with --port") /* EADDRINUSE */
-        HINT("\143", "no interface of this machine has this address"); /* EADDRNOTAVAIL */
+        "\001not permitted\0"                                                /* EPERM */
+        "\002no such file or directory\0"                                    /* ENOENT */
+        "\014not enough memory; try fewer --workers or --max-connections\0"  /* ENOMEM */
+        "\015no permission; ports below 1024 need root\0"                    /* EACCES */
+        "\024not a directory\0"                                              /* ENOTDIR */
+        "\026not supported by this kernel\0"                                 /* EINVAL */
+        "\030too many open files; raise ulimit -n\0"                         /* EMFILE */
+        "\046not in this kernel\0"                                           /* ENOSYS */
+        "\142in use by another program; choose another --port\0"             /* EADDRINUSE */
+        "\143no address of this machine\0";                                  /* EADDRNOTAVAIL */
     const char *hint = hints;
     while (*hint && *hint != -error) hint += strlen(hint) + 1;
     return *hint ? hint + 1 : "see errno(3)";

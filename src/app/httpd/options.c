@@ -8,31 +8,30 @@
 /* Each "--" begins an option, and in front of it is its letter, if it has one. */
 const char help_text[] =
     "Usage: httpd [OPTION]... [WORKERS] [IP] [PORT]\n"
-    "Serves static files or a demo over HTTP/1.1 and WebSocket.\n"
+    "Serves files or a demo over HTTP/1.1 and WebSocket.\n"
     "\n"
-    "  -r, --root DIR            serve the files in DIR (default: the demo)\n"
+    "  -r, --root DIR            serve these files (default: the demo)\n"
     "      --list                list directories without an index.html\n"
     "  -w, --workers N           threads, 1 to 64 (default: one a processor)\n"
-    "  -b, --bind ADDR           IPv4, IPv6, ADDR:PORT or unix:PATH, up to 16 times\n"
+    "  -b, --bind ADDR           IPv4, IPv6, ADDR:PORT or unix:PATH; repeatable\n"
     "                            (default: 0.0.0.0)\n"
-    "  -p, --port PORT           (default: 8000; 0: any free one)\n"
+    "  -p, --port PORT           0 (any) to 65535 (default: 8000)\n"
     "      --backend NAME        auto, uring, epoll or poll (default: auto)\n"
-    "      --accept MODE         reuseport: each worker listens (default), or\n"
-    "                            shared: one accepts, the least loaded serves\n"
+    "      --accept MODE         reuseport: each worker, shared: one for all\n"
+    "                            (default: reuseport)\n"
     "      --ws-echo /PATH       echo WebSocket messages at /PATH\n"
-    "      --ws-max-message N    bytes in one message (default: 1048576)\n"
-    "      --echo                answer every request with its own body\n"
-    "      --max-connections N   at once (default: what the limit of open files\n"
-    "                            leaves); more wait in the backlog\n"
+    "      --ws-max-message N    bytes in a message (default: 1048576)\n"
+    "      --echo                answer requests with their body\n"
+    "      --max-connections N   at once (default: by ulimit -n)\n"
     "      --idle-timeout S      seconds between requests (default: 60)\n"
     "      --header-timeout S    seconds for a request's head (default: 10)\n"
     "      --log FILE|-|none     (default: -, standard error)\n"
     "      --log-level LEVEL     error, warn, info or debug (default: info)\n"
-    "      --access-log FILE|-   one line a request; - is standard output\n"
+    "      --access-log FILE|-   a line a request; -: standard output\n"
     "  -V, --version\n"
     "  -h, --help\n"
     "\n"
-    "SIGTERM and SIGINT finish what is under way and end; SIGHUP reopens the logs.\n";
+    "SIGTERM, SIGINT: finish requests and end. SIGHUP: reopen the logs.\n";
 
 enum kind { FLAG, TEXT, PATH, BIND, NAME, CHOICE, PORT, NUMBER, SECONDS };
 
