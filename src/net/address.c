@@ -49,78 +49,78 @@ static const char *parse_ip4(const char *text, uint8_t *to)
     return text;
 }
 
+/* `to` is zeroed. */
 static const char *parse_ip6(const char *text, uint8_t *to)
 {
-    unsigned len = 0, gap = 0;
-    const char *after_gap = NULL;
+    uint8_t *at = to, *const end = to + 16, *gap = NULL;
     if (*text == ':' && *++text != ':') return NULL;
     for (;;) {
-        if (*text == ':') { /* the second one of "::" */
-            if (after_gap) return NULL;
-            after_gap = ++text;
-            gap = len;
-        }
-        const char *group = text;
+        const char *group = text + (*text == ':'); /* the second one of "::" */
         uint32_t value;
+        if (group != text) {
+            if (gap) return NULL;
+            gap = at;
+        }
         text = parse_number(group, 16, UINT16_MAX, &value);
-        if (!text && group == after_gap) {
+        if (!text && gap == at) {
             text = group;
             break;
         }
-        if (!text || len == 16) return NULL;
+        if (!text || at == end) return NULL;
         if (*text == '.') { /* RFC 4291, 2.2, form 3 */
-            if (len > 12 || !(text = parse_ip4(group, to + len))) return NULL;
-            len += 4;
+            if (end - at < 4 || !(text = parse_ip4(group, at))) return NULL;
+            at += 4;
             break;
         }
-        to[len++] = (uint8_t)(value >> 8);
-        to[len++] = (uint8_t)value;
+        *at++ = (uint8_t)(value >> 8);
+        *at++ = (uint8_t)value;
         if (*text != ':') break;
         text++;
     }
-    if (!after_gap) return len == 16 ? text : NULL;
-    if (len > 14) return NULL; /* "::" stands for at least one group */
-    memmove(to + 16 - (len - gap), to + gap, len - gap);
-    memset(to + gap, 0, 16 - len);
+    if (!gap) return at == end ? text : NULL;
+    if (end - at < 2) return NULL; /* "::" stands for at least one group */
+    size_t len = (size_t)(at - gap);
+    memmove(end - len, gap, len);
+    memset(gap, 0, (size_t)(end - at));
     return text;
 }
 
 static int parse_unix(struct rn_address *address, const char *path)
 {
     size_t len = strlen(path);
-    if (len <= (*path == '@') || len >= sizeof((struct rn_k_sockaddr_un *)0)->sun_path)
+    bool abstract = *path == '@';
+    if (len <= abstract || len >= sizeof((struct rn_k_sockaddr_un *)0)->sun_path)
         return RN_E_MISUSE;
     memcpy(address->bytes + UNIX_HEAD, path, len);
     address->bytes[0] = RN_UNIX;
     /* A path counts with its terminator, an abstract name begins with one: unix(7). */
-    address->len = UNIX_HEAD + (uint32_t)len + (*path != '@');
-    if (*path == '@') address->bytes[UNIX_HEAD] = 0;
+    address->len = UNIX_HEAD + (uint32_t)len + !abstract;
+    if (abstract) address->bytes[UNIX_HEAD] = 0;
     return 0;
 }
 
-int rn_address_parse(struct rn_address *address, const char *text, uint16_t port)
+RN_COLD int rn_address_parse(struct rn_address *address, const char *text, uint16_t port)
 {
     struct rn_k_sockaddr_in *in = (void *)address->bytes;
     struct rn_k_sockaddr_in6 *in6 = (void *)address->bytes;
-    uint32_t number = port, scope = 0;
-    bool bracket = *text == '[';
+    uint32_t number = port;
+    bool bracket = *text == '[', may_have_port = true;
     memset(address, 0, sizeof *address);
     if (strlen(text) >= UNIX_PREFIX && memcmp(text, unix_prefix, UNIX_PREFIX) == 0)
         return parse_unix(address, text + UNIX_PREFIX);
-    const char *end = parse_ip4(text, (uint8_t *)&in->sin_addr);
     in->sin_family = RN_IP4;
     address->len = sizeof *in;
+    const char *end = parse_ip4(text, (uint8_t *)&in->sin_addr);
     if (!end) {
         in6->sin6_family = RN_IP6;
         in6->sin6_flowinfo = 0; /* where the attempt as IPv4 wrote */
         address->len = sizeof *in6;
+        may_have_port = bracket;
         end = parse_ip6(text + bracket, in6->sin6_addr.s6_addr);
-        if (end && *end == '%') end = parse_number(end + 1, 10, UINT32_MAX, &scope);
-        in6->sin6_scope_id = scope;
+        if (end && *end == '%') end = parse_number(end + 1, 10, UINT32_MAX, &in6->sin6_scope_id);
         if (!end || (bracket && *end++ != ']')) return RN_E_MISUSE;
     }
-    if (*end == ':' && (bracket || in->sin_family == RN_IP4))
-        end = parse_number(end + 1, 10, UINT16_MAX, &number);
+    if (may_have_port && *end == ':') end = parse_number(end + 1, 10, UINT16_MAX, &number);
     in->sin_port = __builtin_bswap16((uint16_t)number);
     return end && !*end ? 0 : RN_E_MISUSE;
 }

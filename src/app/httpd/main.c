@@ -78,7 +78,7 @@ static void on_rejected(void *context, const struct rn_backend_vt *backend, int 
                 -error, hint_for(error));
 }
 
-static int listen_on(struct rn_http_server *server, const char *text, uint32_t port)
+RN_COLD static int listen_on(struct rn_http_server *server, const char *text, uint32_t port)
 {
     struct rn_address address;
     char name[RN_ADDRESS_TEXT_MAX];
