@@ -85,6 +85,7 @@ static void adapt(uint16_t *p, unsigned bit, unsigned shift)
 static unsigned decode_mixed(struct decoder *decoder, unsigned at, unsigned behind)
 {
     uint16_t *p = &decoder->probabilities[at], *q = &decoder->probabilities[behind];
+    if (!*q) *q = *p; /* nothing is known behind this byte yet */
     uint32_t bound = (decoder->range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
     unsigned bit = decoder->code >= bound;
     uint32_t code = decoder->code - (bound & -bit);
@@ -128,13 +129,13 @@ static unsigned decode_distance(struct decoder *decoder, unsigned length)
     return value;
 }
 
-/* Decodes `length` bytes to `to`, with memory for PROBABILITIES numbers at `probabilities`. */
+/* Decodes `length` bytes to `to`, with zeroed memory for PROBABILITIES numbers. */
 static void decode(uint8_t *to, size_t length, const uint8_t *in, uint16_t *probabilities)
 {
     struct decoder decoder = {in + 4, UINT32_MAX, 0, probabilities};
     unsigned state = 0;
     size_t distance = 1;
-    for (unsigned i = 0; i < PROBABILITIES; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
+    for (unsigned i = 0; i < AT_MATCH_BEHIND; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
     for (unsigned i = 0; i < 4; i++) decoder.code = decoder.code << 8 | in[i];
     for (size_t at = 0; at < length;) {
         unsigned before = at ? to[at - 1] : 0;

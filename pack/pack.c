@@ -55,6 +55,7 @@ static void put_mixed(unsigned at, unsigned behind, unsigned bit)
         return;
     }
     uint16_t *p = &probabilities[at], *q = &probabilities[behind];
+    if (!*q) *q = *p;
     uint32_t bound = (range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
     counts[at][bit]++;
     if (at != behind) counts[behind][bit]++;
@@ -225,7 +226,8 @@ static void encode(void)
     unsigned state = 0;
     for (size_t i = image_length; i; i -= nodes[i].step.length) steps[count++] = nodes[i].step;
     memset(counts, 0, sizeof counts);
-    for (unsigned i = 0; i < PROBABILITIES; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
+    for (unsigned i = 0; i < PROBABILITIES; i++)
+        probabilities[i] = i < AT_MATCH_BEHIND ? 1 << (PROBABILITY_BITS - 1) : 0;
     low = 0;
     range = UINT32_MAX;
     output_length = 0;
