@@ -1,5 +1,6 @@
 /*
- * proto/http1_reason.c: reason phrases (RFC 9110, section 15; RFC 6585 for 429 and 431).
+ * proto/http1_reason.c: reason phrases (RFC 9110, section 15; RFC 6585 for 429 and 431): of what the
+ * server sends itself, and of what handlers send most. Clients ignore them.
  */
 #include <runnel/http1.h>
 
@@ -13,7 +14,6 @@
     X(206, "Partial Content")                                                                      \
     X(301, "Moved Permanently")                                                                    \
     X(302, "Found")                                                                                \
-    X(303, "See Other")                                                                            \
     X(304, "Not Modified")                                                                         \
     X(307, "Temporary Redirect")                                                                   \
     X(308, "Permanent Redirect")                                                                   \
@@ -22,26 +22,19 @@
     X(403, "Forbidden")                                                                            \
     X(404, "Not Found")                                                                            \
     X(405, "Method Not Allowed")                                                                   \
-    X(406, "Not Acceptable")                                                                       \
     X(408, "Request Timeout")                                                                      \
     X(409, "Conflict")                                                                             \
-    X(410, "Gone")                                                                                 \
-    X(411, "Length Required")                                                                      \
     X(412, "Precondition Failed")                                                                  \
     X(413, "Content Too Large")                                                                    \
     X(414, "URI Too Long")                                                                         \
-    X(415, "Unsupported Media Type")                                                               \
     X(416, "Range Not Satisfiable")                                                                \
     X(417, "Expectation Failed")                                                                   \
-    X(422, "Unprocessable Content")                                                                \
     X(426, "Upgrade Required")                                                                     \
     X(429, "Too Many Requests")                                                                    \
     X(431, "Request Header Fields Too Large")                                                      \
     X(500, "Internal Server Error")                                                                \
     X(501, "Not Implemented")                                                                      \
-    X(502, "Bad Gateway")                                                                          \
     X(503, "Service Unavailable")                                                                  \
-    X(504, "Gateway Timeout")                                                                      \
     X(505, "HTTP Version Not Supported")
 
 /* A run of: the code's class and the phrase's length in one byte, the rest of the code, the phrase

@@ -38,13 +38,11 @@ static const char *const types[][2] = {
     {"jpg", "image/jpeg"},
     {"jpeg", "image/jpeg"},
     {"ico", "image/x-icon"},
-    {"tif", "image/tiff"},
     {"tiff", "image/tiff"},
     {"woff2", "font/woff2"},
     {"woff", "font/woff"},
     {"ttf", "font/ttf"},
     {"otf", "font/otf"},
-    {"eot", "application/vnd.ms-fontobject"},
     {"txt", "text/plain" UTF8},
     {"text", "text/plain" UTF8},
     {"log", "text/plain" UTF8},
@@ -55,7 +53,6 @@ static const char *const types[][2] = {
     {"md", "text/markdown" UTF8},
     {"csv", "text/csv" UTF8},
     {"vtt", "text/vtt" UTF8},
-    {"tsv", "text/tab-separated-values" UTF8},
     {"ics", "text/calendar" UTF8},
     {"vcf", "text/vcard" UTF8},
     {"xml", "application/xml"},
@@ -64,8 +61,6 @@ static const char *const types[][2] = {
     {"rss", "application/rss+xml"},
     {"atom", "application/atom+xml"},
     {"webmanifest", "application/manifest+json"},
-    {"jsonld", "application/ld+json"},
-    {"geojson", "application/geo+json"},
     {"wasm", "application/wasm"},
     {"pdf", "application/pdf"},
     {"zip", "application/zip"},
@@ -82,12 +77,7 @@ static const char *const types[][2] = {
     {"tar", "application/x-tar"},
     {"xz", "application/x-xz"},
     {"sh", "application/x-sh"},
-    {"rpm", "application/x-rpm"},
-    {"iso", "application/x-iso9660-image"},
-    {"jar", "application/java-archive"},
     {"epub", "application/epub+zip"},
-    {"ps", "application/postscript"},
-    {"eps", "application/postscript"},
     {"mp3", "audio/mpeg"},
     {"m4a", "audio/mp4"},
     {"ogg", "audio/ogg"},
@@ -97,7 +87,6 @@ static const char *const types[][2] = {
     {"wav", "audio/wav"},
     {"aac", "audio/aac"},
     {"aiff", "audio/aiff"},
-    {"mid", "audio/midi"},
     {"weba", "audio/webm"},
     {"mp4", "video/mp4"},
     {"webm", "video/webm"},
@@ -107,14 +96,11 @@ static const char *const types[][2] = {
     {"mov", "video/quicktime"},
     {"ts", "video/mp2t"},
     {"mpg", "video/mpeg"},
-    {"3gp", "video/3gpp"},
     {"avi", "video/x-msvideo"},
     {"mkv", "video/x-matroska"},
     {"mpd", "application/dash+xml"},
     {"m3u8", "application/vnd.apple.mpegurl"},
     {"rar", "application/vnd.rar"},
-    {"apk", "application/vnd.android.package-archive"},
-    {"deb", "application/vnd.debian.binary-package"},
     {"doc", "application/msword"},
     {"xls", "application/vnd.ms-excel"},
     {"ppt", "application/vnd.ms-powerpoint"},
@@ -124,7 +110,6 @@ static const char *const types[][2] = {
     {"odt", OASIS "text"},
     {"ods", OASIS "spreadsheet"},
     {"odp", OASIS "presentation"},
-    {"odg", OASIS "graphics"},
 };
 
 static void check(const char *path, const char *expected)
@@ -137,7 +122,7 @@ static void check(const char *path, const char *expected)
 
 static void test_types(void **state)
 {
-    assert_true(RN_COUNT(types) >= 80);
+    assert_true(RN_COUNT(types) >= 85);
     for (size_t i = 0; i < RN_COUNT(types); i++) {
         char path[64], upper[64];
         snprintf(path, sizeof(path), "dir.d/name.%s", types[i][0]);
@@ -184,7 +169,7 @@ static void test_no_separators(void **state)
     char *to = guarded_space(1, RN_CONTENT_TYPE_MAX);
     assert_int_equal(rn_content_type(to, rn_bytes_of(NULL, 0)), 24);
     for (int byte = 0; byte < 256; byte++) {
-        char path[] = "a.odg?";
+        char path[] = "a.odp?";
         path[5] = (char)byte;
         size_t len = rn_content_type(to, guarded_copy(0, path, 6));
         assert_int_equal(len, 24);

@@ -1,5 +1,5 @@
 /*
- * Reason phrases: every one that RFC 9110, section 15, RFC 6585 and the table share, and no other.
+ * Reason phrases: every one in the table, spelled as in RFC 9110, section 15, and RFC 6585, and no other.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,6 @@ static const struct {
     {206, "Partial Content"},
     {301, "Moved Permanently"},
     {302, "Found"},
-    {303, "See Other"},
     {304, "Not Modified"},
     {307, "Temporary Redirect"},
     {308, "Permanent Redirect"},
@@ -31,26 +30,19 @@ static const struct {
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
-    {406, "Not Acceptable"},
     {408, "Request Timeout"},
     {409, "Conflict"},
-    {410, "Gone"},
-    {411, "Length Required"},
     {412, "Precondition Failed"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
-    {415, "Unsupported Media Type"},
     {416, "Range Not Satisfiable"},
     {417, "Expectation Failed"},
-    {422, "Unprocessable Content"},
     {426, "Upgrade Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
-    {502, "Bad Gateway"},
     {503, "Service Unavailable"},
-    {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
 };
 
