@@ -3,28 +3,17 @@
  */
 #include "proto/http_conditional.h"
 
-#include "base/bytes.h"
+#include "base/text.h"
 #include "proto/http_date.h"
 #include "proto/http_list.h"
-
-static char *put_hex(char *to, uint64_t value)
-{
-    if (value > 15) to = put_hex(to, value >> 4); /* sixteen levels at most */
-    *to = "0123456789abcdef"[value & 15];
-    return to + 1;
-}
 
 size_t rn_http_etag_format(char to[RN_HTTP_ETAG_MAX], uint64_t size, uint64_t modified_ns,
                            uint64_t inode)
 {
-    char *at = to;
-    *at++ = '"';
-    at = put_hex(at, size);
-    *at++ = '-';
+    struct rn_text text = {.ptr = to, .cap = RN_HTTP_ETAG_MAX};
     /* an odd factor spreads inode numbers over the word, away from plausible differences in time */
-    at = put_hex(at, modified_ns + inode * 0x9E3779B97F4A7C15u);
-    *at++ = '"';
-    return (size_t)(at - to);
+    rn_text_format(&text, "\"%u-%u\"", size, modified_ns + inode * 0x9E3779B97F4A7C15u);
+    return text.len;
 }
 
 static bool strip_weak(rn_bytes *tag)

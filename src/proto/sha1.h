@@ -9,19 +9,6 @@
 
 enum { RN_SHA1_SIZE = 20 };
 
-struct rn_sha1 {
-    uint32_t hash[5];
-    uint64_t length; /* bytes taken */
-    union {
-        uint8_t bytes[64];
-        uint32_t words[16];
-    } block;
-};
-
-void rn_sha1_init(struct rn_sha1 *sha);
-void rn_sha1_update(struct rn_sha1 *sha, rn_bytes data);
-
-/* Ends it: afterwards only rn_sha1_init may be called. */
-void rn_sha1_final(struct rn_sha1 *sha, uint8_t digest[RN_SHA1_SIZE]);
+void rn_sha1(rn_bytes data, uint8_t digest[RN_SHA1_SIZE]);
 
 #endif

@@ -84,12 +84,13 @@ int rn_ws_handshake(const struct rn_http1_request *request, const uint8_t *head,
 
 void rn_ws_accept_key(rn_bytes key, char accept[28])
 {
-    uint8_t digest[RN_SHA1_SIZE];
-    struct rn_sha1 sha;
-    rn_sha1_init(&sha);
-    rn_sha1_update(&sha, key);
-    rn_sha1_update(&sha, RN_BYTES("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    rn_sha1_final(&sha, digest);
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    enum { GUID_LEN = sizeof(guid) - 1 };
+    uint8_t digest[RN_SHA1_SIZE], text[KEY_LEN + GUID_LEN];
+    rn_assert(key.len == KEY_LEN);
+    memcpy(text, key.ptr, KEY_LEN);
+    memcpy(text + KEY_LEN, guid, GUID_LEN);
+    rn_sha1(rn_bytes_of(text, sizeof(text)), digest);
     rn_base64_encode(accept, rn_bytes_of(digest, sizeof(digest)));
 }
 

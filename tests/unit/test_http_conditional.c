@@ -27,12 +27,12 @@ static void check_tag(uint64_t size, uint64_t modified_ns, uint64_t inode, const
 static void test_tag(void **state)
 {
     check_tag(0, 0, 0, "\"0-0\"");
-    check_tag(15, 16, 0, "\"f-10\"");
-    check_tag(0x1A2B, 0xABCDEF0123456789, 0, "\"1a2b-abcdef0123456789\"");
-    check_tag(UINT64_MAX, UINT64_MAX, 0, "\"ffffffffffffffff-ffffffffffffffff\"");
-    check_tag(1, 0, 1, "\"1-9e3779b97f4a7c15\"");
-    check_tag(1, 1, 1, "\"1-9e3779b97f4a7c16\"");
-    check_tag(1, 0, 2, "\"1-3c6ef372fe94f82a\"");
+    check_tag(15, 16, 0, "\"15-16\"");
+    check_tag(0x1A2B, 0xABCDEF0123456789, 0, "\"6699-12379813738877118345\"");
+    check_tag(UINT64_MAX, UINT64_MAX, 0, "\"18446744073709551615-18446744073709551615\"");
+    check_tag(1, 0, 1, "\"1-11400714819323198485\"");
+    check_tag(1, 1, 1, "\"1-11400714819323198486\"");
+    check_tag(1, 0, 2, "\"1-4354685564936845354\"");
 }
 
 static rn_bytes field(unsigned slot, const char *value)
