@@ -1,6 +1,6 @@
 /*
- * proto/http1_reason.c: reason phrases (RFC 9110, section 15; RFC 6585 for 429 and 431): of what the
- * server sends itself, and of what handlers send most. Clients ignore them.
+ * proto/http1_reason.c: reason phrases (RFC 9110, section 15; RFC 6585 for 429 and 431) of
+ * what the server sends itself, and of what handlers send most. Clients ignore them.
  */
 #include <runnel/http1.h>
 
