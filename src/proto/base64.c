@@ -20,20 +20,13 @@ size_t rn_base64_encode(char *to, rn_bytes from)
     return (size_t)(end - to);
 }
 
-rn_ssize rn_base64_decode(uint8_t *to, rn_bytes text)
+rn_ssize rn_base64_decoded_len(rn_bytes text)
 {
-    uint8_t *end = to;
-    uint32_t group = 0;
     size_t at = 0;
-    for (; at < text.len; at++) {
-        size_t value = rn_bytes_find(rn_bytes_of(alphabet, 64), text.ptr[at]);
-        if (value == 64) break;
-        group = group << 6 | (uint32_t)value;
-        /* Four characters make three bytes: each but a group's first completes one. */
-        if (at % 4 != 0) *end++ = (uint8_t)(group >> (6 - at % 4 * 2));
-    }
-    if (text.len % 4 != 0 || text.len - at > 2) return RN_E_PROTOCOL;
+    while (at < text.len && rn_bytes_find(rn_bytes_of(alphabet, 64), text.ptr[at]) < 64) at++;
+    size_t padding = text.len - at;
+    if (text.len % 4 != 0 || padding > 2) return RN_E_PROTOCOL;
     while (at < text.len)
         if (text.ptr[at++] != '=') return RN_E_PROTOCOL;
-    return end - to;
+    return (rn_ssize)(text.len / 4 * 3 - padding);
 }

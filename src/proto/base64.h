@@ -9,9 +9,9 @@
 /* Writes (from.len + 2) / 3 * 4 characters, not terminated, and returns how many. */
 size_t rn_base64_encode(char *to, rn_bytes from);
 
-/* Decodes the whole slice into at most text.len / 4 * 3 bytes and returns how many, or
- * RN_E_PROTOCOL: no other characters (white space is one), padded to a multiple of four. Bits that
- * the last character has to spare are ignored, as section 3.5 allows. */
-RN_MUST_USE rn_ssize rn_base64_decode(uint8_t *to, rn_bytes text);
+/* How many bytes the whole slice stands for, or RN_E_PROTOCOL: no other characters (white space is
+ * one), padded to a multiple of four. Bits that the last character has to spare are ignored, as
+ * section 3.5 allows. */
+RN_MUST_USE rn_ssize rn_base64_decoded_len(rn_bytes text);
 
 #endif

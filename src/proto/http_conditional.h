@@ -12,9 +12,9 @@ enum { RN_HTTP_ETAG_MAX = 43 };
 #define RN_HTTP_NO_TIME INT64_MIN
 
 /*
- * Writes the strong entity tag of a file, "number-number" with its quotes, and returns its length, at
- * most RN_HTTP_ETAG_MAX; not terminated. It changes with the size, and with the modification time
- * in nanoseconds or the inode: files of one size and with one set time (a reproducible build, a
+ * Writes the strong entity tag of a file, "number-number" with its quotes, and returns its length,
+ * at most RN_HTTP_ETAG_MAX; not terminated. It changes with the size, and with the modification
+ * time in nanoseconds or the inode: files of one size and with one set time (a reproducible build, a
  * file and its compressed siblings) are still told apart. Pass 0 for the inode where several
  * machines must agree on the tag.
  */

@@ -10,12 +10,6 @@
 
 enum { KEY_LEN = 24, KEY_BYTES = 16 };
 
-static bool key_valid(rn_bytes key)
-{
-    uint8_t decoded[KEY_LEN / 4 * 3];
-    return key.len == KEY_LEN && rn_base64_decode(decoded, key) == KEY_BYTES;
-}
-
 static bool origin_allowed(const char *const *allowed, rn_bytes origin)
 {
     if (allowed == NULL) return true;
@@ -66,7 +60,7 @@ static unsigned judge(const struct rn_http1_request *request, const uint8_t *hea
     if (fields[VERSION].ptr == NULL) return 400;
     if (!rn_bytes_equal(fields[VERSION], RN_BYTES("13"))) return 426;
     *key = fields[KEY];
-    if (!key_valid(*key)) return 400;
+    if (key->len != KEY_LEN || rn_base64_decoded_len(*key) != KEY_BYTES) return 400;
     return origin_allowed(policy->origins, fields[ORIGIN]) ? 101 : 403;
 }
 

@@ -61,6 +61,7 @@ static const char *const types[][2] = {
     {"rss", "application/rss+xml"},
     {"atom", "application/atom+xml"},
     {"webmanifest", "application/manifest+json"},
+    {"jsonld", "application/ld+json"},
     {"wasm", "application/wasm"},
     {"pdf", "application/pdf"},
     {"zip", "application/zip"},
