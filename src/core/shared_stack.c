@@ -17,7 +17,7 @@ int rn_shared_stack_init(struct rn_shared_stack *stack, uint32_t count)
 
 void rn_shared_stack_fini(struct rn_shared_stack *stack)
 {
-    if (stack->nodes) rn_unmap(stack->nodes, stack->count * sizeof *stack->nodes);
+    rn_unmap(stack->nodes, stack->count * sizeof *stack->nodes);
     *stack = (struct rn_shared_stack){0};
 }
 

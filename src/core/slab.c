@@ -16,7 +16,7 @@ int rn_slab_init(struct rn_slab *slab, uint32_t count, size_t object_size)
 
 void rn_slab_fini(struct rn_slab *slab)
 {
-    if (slab->base) rn_unmap(slab->base, (size_t)slab->count * slab->stride);
+    rn_unmap(slab->base, (size_t)slab->count * slab->stride);
     *slab = (struct rn_slab){0};
 }
 

@@ -16,8 +16,7 @@ void rn_wheel_init(struct rn_wheel *wheel, rn_ns now)
 /* Rounded up: a timer never fires early. */
 static uint64_t tick_of(rn_ns deadline)
 {
-    return (deadline >> RN_WHEEL_TICK_SHIFT) +
-           ((deadline & (((rn_ns)1 << RN_WHEEL_TICK_SHIFT) - 1)) != 0);
+    return deadline ? ((deadline - 1) >> RN_WHEEL_TICK_SHIFT) + 1 : 0;
 }
 
 static void insert(struct rn_wheel *wheel, struct rn_timer *timer)

@@ -196,8 +196,10 @@ void rn_worker_main(void *argument)
         rn_sys_futex_wait(&runtime->go, 0, NULL);
     while (!__atomic_load_n(&runtime->stopping, __ATOMIC_RELAXED)) {
         int result = rn_worker_turn(worker);
-        if (result < 0) worker->start_result = result;
-        if (result < 0) rn_runtime_stop(runtime);
+        if (result < 0) {
+            worker->start_result = result;
+            rn_runtime_stop(runtime);
+        }
     }
     rn_worker_stop(worker);
 }

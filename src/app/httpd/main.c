@@ -48,7 +48,10 @@ static int complain_of(const char *what, const char *name, int error)
 static int reopen(const char *path, int *fd)
 {
     if (!path || same_text(path, "-")) return 0;
-    if (same_text(path, "none")) return *fd = -1, 0;
+    if (same_text(path, "none")) {
+        *fd = -1;
+        return 0;
+    }
     int opened = rn_sys_openat(
         RN_K_AT_FDCWD, path,
         RN_K_O_WRONLY | RN_K_O_CREAT | RN_K_O_APPEND | RN_K_O_CLOEXEC | RN_K_O_NONBLOCK, 0644);
@@ -129,7 +132,10 @@ static int run(struct settings *settings)
     if (settings->root) {
         struct rn_static_options options = {.root = settings->root, .list = settings->list};
         int result = rn_static_open(&files, &options, settings->server.workers);
-        if (result < 0) return complain_of("serve ", settings->root, result), EXIT_FAILED;
+        if (result < 0) {
+            complain_of("serve ", settings->root, result);
+            return EXIT_FAILED;
+        }
     }
     rn_signal_ignore(RN_K_SIGPIPE);
     rn_signals_block(mask);
