@@ -14,8 +14,8 @@ enum { RN_HTTP_ETAG_MAX = 43 };
 /*
  * Writes the strong entity tag of a file, "number-number" with its quotes, and returns its length,
  * at most RN_HTTP_ETAG_MAX; not terminated. It changes with the size, and with the modification
- * time in nanoseconds or the inode: files of one size and with one set time (a reproducible build, a
- * file and its compressed siblings) are still told apart. Pass 0 for the inode where several
+ * time in nanoseconds or the inode: files of one size and with one set time (a reproducible build,
+ * a file and its compressed siblings) are still told apart. Pass 0 for the inode where several
  * machines must agree on the tag.
  */
 size_t rn_http_etag_format(char to[RN_HTTP_ETAG_MAX], uint64_t size, uint64_t modified_ns,

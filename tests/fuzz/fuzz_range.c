@@ -5,7 +5,7 @@
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -o fuzz_range \
  *         tests/fuzz/fuzz_range.c src/proto/http_{accept,conditional,date,list,range}.c \
- *         src/base/bytes.c
+ *         src/base/bytes.c src/base/text.c
  *     ./fuzz_range -max_len=300 tests/fuzz/corpus/range
  */
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /*
- * Reason phrases: every one in the table, spelled as in RFC 9110, section 15, and RFC 6585, and no other.
+ * Reason phrases: every one in the table, spelled as in RFC 9110, section 15, and RFC 6585, and no
+ * other.
  */
 #include <stdarg.h>
 #include <stddef.h>
