@@ -37,7 +37,6 @@ struct rn_websocket {
 /* One connection: a driver and the machine it drives. */
 struct rn_http_conn {
     struct rn_slab_item item;
-    struct rn_stream_driver driver;
     struct rn_machine machine;
     struct rn_http_worker *worker;
     struct rn_request *request; /* NULL between requests */
@@ -45,6 +44,7 @@ struct rn_http_conn {
     bool eof;
     bool upgraded; /* `socket` is alive */
     struct rn_websocket socket;
+    struct rn_stream_driver driver;
 };
 
 enum rn_request_phase {
@@ -70,9 +70,6 @@ struct rn_request {
     const struct rn_request_callbacks *callbacks;
     uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
     uint64_t content;      /* content of the response so far: for the log */
-    uint64_t discarded;
-    struct rn_out stash;
-    struct rn_http1_body body;
     uint32_t response_at;  /* where it begins in the driver's output, while `unsent` */
     uint32_t out_len;      /* of the driver's output when it was last seen */
     bool unsent;           /* nothing of the response was sent yet: it can be taken back */
@@ -91,6 +88,9 @@ struct rn_request {
     bool task_alive;
     bool lost;             /* the connection is gone */
     bool head_begun;       /* a part of the head has come */
+    uint64_t discarded;
+    struct rn_http1_body body;
+    struct rn_out stash;
     rn_waker waker;
     struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX];
     uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
@@ -112,15 +112,15 @@ struct rn_http_handoff {
 struct rn_http_worker {
     struct rn_http_server *server;
     struct rn_worker *worker; /* NULL until it runs */
+    rn_ns date_until;         /* `prefix` is right until then */
+    uint8_t log_level;        /* enum rn_log_level */
+    bool draining;
+    unsigned listening;
+    struct rn_http_figures figures;
     struct rn_slab conns;
     struct rn_slab requests;
-    struct rn_http_figures figures;
     struct rn_traffic traffic;
-    rn_ns date_until;  /* `prefix` is right until then */
-    uint8_t log_level; /* enum rn_log_level */
-    bool draining;
     char prefix[56];   /* "HTTP/1.1 200 OK\r\nDate: …\r\n" */
-    unsigned listening;
     struct rn_timer drain;
     struct rn_node stop;
     struct rn_node resume;

@@ -304,7 +304,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     struct rn_out *out = &driver->sending->out;
     bool moved = false, busy = false;
     if ((driver->state & SHUTDOWN)) {
-        driver->state &= (uint16_t)~SHUTDOWN;
+        driver->state &= (uint8_t)~SHUTDOWN;
         machine->vt->on_shutdown(machine, now, out);
     }
     if (machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
@@ -339,7 +339,7 @@ static void on_received(struct rn_op *op)
     struct rn_buf *buf = op->buf;
     bool paused = op->result == -RN_K_ECANCELED && (driver->state & PAUSING);
     if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
-    if (!rn_op_inflight(op)) driver->state &= (uint16_t)~PAUSING;
+    if (!rn_op_inflight(op)) driver->state &= (uint8_t)~PAUSING;
     if (driver->state & (CLOSING | LINGERING)) {
         if (buf) rn_pool_put(pool, buf);
         if (rn_op_inflight(op)) return;
@@ -468,7 +468,7 @@ static void pump(struct rn_stream_driver *driver)
 static void on_kick(struct rn_worker *worker, struct rn_node *node)
 {
     struct rn_stream_driver *driver = rn_container_of(node, struct rn_stream_driver, node);
-    driver->state &= (uint16_t)~KICKED;
+    driver->state &= (uint8_t)~KICKED;
     if (driver->state & CLOSING) try_close(driver);
     else pump(driver);
 }
