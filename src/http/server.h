@@ -97,11 +97,6 @@ struct rn_request {
     struct rn_http1_request http1;
 };
 
-struct rn_http_listener {
-    struct rn_listener listener;
-    struct rn_http_worker *worker;
-};
-
 /* A connection on its way from the worker that accepted it to the one that serves it. */
 struct rn_http_handoff {
     struct rn_node node;
@@ -128,7 +123,7 @@ struct rn_http_worker {
     uint32_t load;     /* atomic: connections, and those on their way here */
     struct rn_log log;
     struct rn_log access;
-    struct rn_http_listener listeners[RN_HTTP_LISTENERS_MAX];
+    struct rn_listener listeners[RN_HTTP_LISTENERS_MAX]; /* without `accepted`: not this worker's */
 } __attribute__((aligned(64)));
 
 struct rn_http_server {
@@ -141,7 +136,6 @@ struct rn_http_server {
     size_t mapped;
     struct rn_shared_stack handoffs; /* those that aren't under way */
     struct rn_http_handoff *handoff_nodes;
-    int fds[RN_WORKERS_MAX][RN_HTTP_LISTENERS_MAX];
     struct rn_http_worker workers[];
 };
 
