@@ -73,7 +73,6 @@ void rn_response_header(struct rn_request *request, const char *name, rn_bytes v
 
 void rn_response_headers(struct rn_request *request, rn_bytes block)
 {
-    rn_assert(request->response == RN_RESPONSE_FIELDS);
     put(request, block.ptr, block.len);
 }
 
@@ -92,7 +91,7 @@ void rn_response_head(struct rn_request *request, const char *type, uint64_t len
     bool bodiless = status == 204 || status < 200;
     const char *connection = NULL;
     request->no_content = bodiless || status == 304 || rn_request_is_head(request);
-    if (type) put_field(request, "Content-Type: ", rn_bytes_text(type));
+    if (type && !bodiless) put_field(request, "Content-Type: ", rn_bytes_text(type));
     request->remaining = length;
     request->close = must_close(request);
     if (bodiless || (status == 304 && length == RN_LENGTH_UNKNOWN)) {

@@ -165,11 +165,8 @@ void rn_request_fail(struct rn_request *request, unsigned status);
 void rn_request_lost(struct rn_request *request);
 void rn_request_free(struct rn_request *request);
 
-/* http/route.c: the route for a request, and its parameters. NULL with the status: 404, 405 (then
- * `allow` gets the value for the Allow field), 501. */
-const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
-                                          struct rn_request *request, unsigned *status,
-                                          struct rn_text *allow);
+/* http/route.c: the route for a request; NULL when there is none, and the request was answered. */
+const struct rn_http_route *rn_route_find(struct rn_request *request);
 
 /* http/response.c */
 void rn_response_error(struct rn_request *request, unsigned status);
