@@ -139,18 +139,14 @@ struct rn_http_server {
     struct rn_http_worker workers[];
 };
 
-#define rn_http_debug(worker, ...)                                                                 \
-    do {                                                                                           \
-        if (rn_unlikely((worker)->log_level >= RN_LOG_DEBUG))                                      \
-            rn_log_line(&(worker)->log, __VA_ARGS__);                                              \
-    } while (0)
-
 static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
 {
     return conn->driver.stream.fd;
 }
 
 /* http/conn.c */
+/* Logs a line about a connection at the debug level: its descriptor and one more number (%u). */
+void rn_http_debug(struct rn_http_conn *conn, const char *format, uint64_t number);
 void rn_http_conn_start(struct rn_http_worker *worker, int fd);
 
 /* http/server.c */
