@@ -128,7 +128,7 @@ static void on_shut(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
     driver->state &= (uint8_t)~SENDING;
-    if (driver->state & CLOSING) teardown(driver);
+    if (!rn_op_inflight(&driver->recv) || (driver->state & CLOSING)) teardown(driver);
     else free_sending(driver);
 }
 
@@ -183,7 +183,6 @@ static void send_output(struct rn_stream_driver *driver)
     struct rn_out *out = &sending->out;
     struct rn_op *op = &sending->op;
     unsigned code = RN_OP_SENDFILE;
-    op->flags = out->file_length ? RN_OP_CORK : 0;
     if (out->slice.len) {
         sending->vectors[0] = (struct rn_vector){out->data, out->len};
         sending->vectors[1] = (struct rn_vector){out->slice.ptr, out->slice.len};
@@ -199,6 +198,7 @@ static void send_output(struct rn_stream_driver *driver)
         op->arg.file.offset = out->file_offset;
         op->arg.file.length = out->file_length;
     }
+    op->flags = out->file_length && code != RN_OP_SENDFILE ? RN_OP_CORK : 0;
     sending->seen = 0;
     sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;
     driver->state |= SENDING;
@@ -302,7 +302,7 @@ static void on_received(struct rn_op *op)
         if (buf) put(driver, buf);
         if (rn_op_inflight(op)) return;
         if (!(driver->state & CLOSING) && (op->result > 0 || paused)) set_reading(driver);
-        else teardown(driver);
+        else if ((driver->state & (CLOSING | SENDING)) != SENDING) teardown(driver);
         return;
     }
     if (buf) {
