@@ -31,13 +31,13 @@ struct rn_stream_driver {
     struct rn_traffic *traffic; /* counted here, shared by as many drivers as the caller likes */
     rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
     /* private */
-    struct rn_op recv;
-    struct rn_timer timer;
-    struct rn_buf *held; /* received and not consumed, oldest first */
     struct rn_driver_sending *sending;
+    struct rn_buf *held; /* received and not consumed, oldest first */
+    uint8_t state;
+    struct rn_timer timer;
     struct rn_node node;
     struct rn_pool_wait wait;
-    uint16_t state;
+    struct rn_op recv;
 };
 
 /* Takes the stream over. The caller zeroed what it didn't set. */

@@ -42,7 +42,7 @@ struct rn_out {
     uint64_t file_offset;
     uint64_t file_length;
     struct rn_out_owner *owner; /* of the tail; may be NULL for constant slices */
-    int file_fd;                /* -1 when there is no file range */
+    int file_fd;                /* when file_length isn't 0 */
     bool sealed;
 };
 

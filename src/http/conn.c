@@ -16,6 +16,13 @@ static const struct rn_http_options *options_of(const struct rn_http_conn *conn)
     return &conn->worker->server->options;
 }
 
+void rn_http_debug(struct rn_http_conn *conn, const char *format, uint64_t number)
+{
+    struct rn_http_worker *worker = conn->worker;
+    if (rn_unlikely(worker->log_level >= RN_LOG_DEBUG))
+        rn_log_line(&worker->log, format, rn_http_conn_fd(conn), number);
+}
+
 /* ---- The end of a request -------------------------------------------------------------------- */
 
 /* After every call into a request: is it over, and what becomes of the connection? */
@@ -35,7 +42,7 @@ static void settle(struct rn_http_conn *conn, rn_ns now)
     if (request->close) {
         bool peer_is_done = body_done && request->phase == RN_REQUEST_HANDLED;
         conn->machine.flags |= peer_is_done ? RN_MACHINE_DONE : RN_MACHINE_CLOSE;
-        rn_http_debug(conn->worker, "[HTTP] fd=%d done, closing", rn_http_conn_fd(conn));
+        rn_http_debug(conn, "[HTTP] fd=%d done, closing", 0);
     }
     rn_request_free(request);
     conn->deadline = conn->upgraded ? now + options_of(conn)->ping_interval
@@ -218,6 +225,6 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd)
     conn->driver.write_timeout = worker->server->options.write_timeout;
     worker->figures.accepted++;
     worker->figures.connections++;
-    rn_http_debug(worker, "[ACCEPT] fd=%d", fd);
+    rn_http_debug(conn, "[ACCEPT] fd=%d", 0);
     rn_stream_driver_start(&conn->driver);
 }

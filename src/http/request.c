@@ -72,11 +72,9 @@ void *rn_request_state(struct rn_request *request)
 
 static void send_continue(struct rn_request *request)
 {
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (!request->continue_due || request->response != RN_RESPONSE_NONE) return;
     request->continue_due = false;
-    memcpy(request->out->data + request->out->len, line, sizeof line - 1);
-    request->out->len += sizeof line - 1;
+    rn_response_headers(request, RN_BYTES("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 void rn_request_on(struct rn_request *request, const struct rn_request_callbacks *callbacks)
@@ -120,11 +118,8 @@ static bool keep(struct rn_request *request)
 static void prepare_stash(struct rn_request *request)
 {
     uint32_t used = request->head_len + request->body_len;
-    request->stash = (struct rn_out){
-        .data = request->buf->data + used,
-        .cap = request->buf->cap - used,
-        .file_fd = -1,
-    };
+    request->stash.data = request->buf->data + used;
+    request->stash.cap = request->buf->cap - used;
 }
 
 /* ---- The handler ----------------------------------------------------------------------------- */
@@ -170,13 +165,6 @@ static void call_handler(struct rn_request *request)
     }
 }
 
-static void refuse(struct rn_request *request, unsigned status, const struct rn_text *allow)
-{
-    rn_response_start(request, status);
-    if (allow->len) rn_response_header(request, "Allow", rn_bytes_of(allow->ptr, allow->len));
-    rn_response_error(request, status);
-}
-
 /* The room behind the head in a buffer: larger bodies are for RN_ROUTE_STREAM. */
 static uint32_t collect_max(const struct rn_request *request)
 {
@@ -209,27 +197,26 @@ static void tell_body_end(struct rn_request *request)
     }
 }
 
+RN_COLD static void log_route(struct rn_request *request)
+{
+    struct rn_log *log = &request->conn->worker->log;
+    rn_bytes path = rn_request_path(request);
+    const char *found = request->route ? path.len == 1 ? " (index)" : "" : " (none)";
+    rn_log_line(log, "[HTTP] fd=%d recv request", rn_request_fd(request));
+    rn_log_line(log, "[HTTP] fd=%d route=%b%s", rn_request_fd(request), path.ptr, path.len, found);
+}
+
 void rn_request_dispatch(struct rn_request *request)
 {
-    char methods[128];
-    struct rn_text allow = {.ptr = methods, .cap = sizeof methods};
     struct rn_http_worker *worker = request->conn->worker;
-    unsigned status = 200;
     worker->figures.requests++;
     request->phase = RN_REQUEST_HANDLED;
     rn_http1_body_init(&request->body, &request->http1);
     request->continue_due = request->http1.expect_continue;
-    rn_http_debug(worker, "[HTTP] fd=%d recv request", rn_request_fd(request));
-    request->route = rn_route_find(&worker->server->options, request, &status, &allow);
-    rn_http_debug(worker, "[HTTP] fd=%d route=%b%s", rn_request_fd(request),
-                  request->head + request->http1.path.at, (size_t)request->http1.path.len,
-                  !request->route                ? " (none)"
-                  : request->http1.path.len == 1 ? " (index)"
-                                                 : "");
-    if (status == 204) {
-        rn_respond(request, status, NULL, NULL, 0);
-    } else if (!request->route) {
-        refuse(request, status, &allow);
+    request->route = rn_route_find(request);
+    if (rn_unlikely(worker->log_level >= RN_LOG_DEBUG)) log_route(request);
+    if (!request->route) {
+        /* it was answered */
     } else if (rn_http1_body_done(&request->body) || request->route->websocket ||
                (request->route->flags & RN_ROUTE_STREAM)) {
         call_handler(request);
@@ -304,13 +291,9 @@ static void pop_stash(struct rn_request *request, struct rn_out *out)
     stash->len -= (uint32_t)len;
     memmove(stash->data, stash->data + len, stash->len);
     if (stash->len || !stash->sealed) return;
-    out->slice = stash->slice;
-    out->file_fd = stash->file_fd;
-    out->file_offset = stash->file_offset;
-    out->file_length = stash->file_length;
-    out->owner = stash->owner;
-    out->sealed = true;
-    prepare_stash(request);
+    enum { TAIL = offsetof(struct rn_out, slice) };
+    memcpy((char *)out + TAIL, (char *)stash + TAIL, sizeof *out - TAIL);
+    memset((char *)stash + TAIL, 0, sizeof *stash - TAIL);
 }
 
 void rn_request_pop(struct rn_request *request, struct rn_out *out)

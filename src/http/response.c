@@ -24,12 +24,6 @@ static void put_text(struct rn_request *request, const char *text)
     put(request, text, strlen(text));
 }
 
-static void put_number(struct rn_request *request, uint64_t value)
-{
-    char digits[20];
-    put(request, digits, rn_format_u64(digits, value));
-}
-
 /* The status line of a 200 and the Date field, made once a second. */
 static void refresh_date(struct rn_http_worker *worker)
 {
@@ -55,25 +49,30 @@ void rn_response_start(struct rn_request *request, unsigned status)
         put(request, worker->prefix, PREFIX);
         return;
     }
-    put_text(request, "HTTP/1.1 ");
-    put_number(request, status);
-    put_text(request, " ");
+    char code[] = " 000 ";
+    rn_format_u64(code + 1, status);
+    put(request, worker->prefix, 8);
+    put(request, code, 5);
     put_text(request, rn_http1_reason(status));
     put(request, worker->prefix + STATUS_LINE - 2, PREFIX - STATUS_LINE + 2);
+}
+
+static void put_field(struct rn_request *request, const char *name, rn_bytes value)
+{
+    put_text(request, name);
+    put(request, value.ptr, value.len);
+    put(request, "\r\n", 2);
 }
 
 void rn_response_header(struct rn_request *request, const char *name, rn_bytes value)
 {
     rn_assert(request->response == RN_RESPONSE_FIELDS);
     put_text(request, name);
-    put(request, ": ", 2);
-    put(request, value.ptr, value.len);
-    put(request, "\r\n", 2);
+    put_field(request, ": ", value);
 }
 
 void rn_response_headers(struct rn_request *request, rn_bytes block)
 {
-    rn_assert(request->response == RN_RESPONSE_FIELDS);
     put(request, block.ptr, block.len);
 }
 
@@ -90,32 +89,29 @@ void rn_response_head(struct rn_request *request, const char *type, uint64_t len
 {
     unsigned status = request->status;
     bool bodiless = status == 204 || status < 200;
-    rn_assert(request->response == RN_RESPONSE_FIELDS);
-    request->response = RN_RESPONSE_CONTENT;
+    const char *connection = NULL;
     request->no_content = bodiless || status == 304 || rn_request_is_head(request);
-    if (type) {
-        put_text(request, "Content-Type: ");
-        put_text(request, type);
-        put(request, "\r\n", 2);
-    }
+    if (type && !bodiless) put_field(request, "Content-Type: ", rn_bytes_text(type));
     request->remaining = length;
     request->close = must_close(request);
     if (bodiless || (status == 304 && length == RN_LENGTH_UNKNOWN)) {
         request->remaining = 0;
     } else if (length != RN_LENGTH_UNKNOWN) {
-        put_text(request, "Content-Length: ");
-        put_number(request, length);
-        put(request, "\r\n", 2);
+        char digits[20];
+        put_field(request, "Content-Length: ",
+                  rn_bytes_of(digits, rn_format_u64(digits, length)));
     } else if (request->http1.minor) {
         request->chunked = true;
-        put_text(request, "Transfer-Encoding: chunked\r\n");
+        put_field(request, "Transfer-Encoding: ", RN_BYTES("chunked"));
     } else {
         request->close = true;
     }
-    if (status == 101) put_text(request, "Connection: Upgrade\r\n");
-    else if (request->close) put_text(request, "Connection: close\r\n");
-    else if (!request->http1.minor) put_text(request, "Connection: keep-alive\r\n");
+    if (!request->http1.minor) connection = "keep-alive";
+    if (request->close) connection = "close";
+    if (status == 101) connection = "Upgrade";
+    if (connection) put_field(request, "Connection: ", rn_bytes_text(connection));
     put(request, "\r\n", 2);
+    request->response = RN_RESPONSE_CONTENT;
 }
 
 size_t rn_response_room(const struct rn_request *request)
@@ -174,9 +170,10 @@ bool rn_response_file(struct rn_request *request, int fd, uint64_t offset, uint6
 {
     if (!seal(request, length, owner)) return false;
     if (!request->no_content && length) {
-        request->out->file_fd = fd;
-        request->out->file_offset = offset;
-        request->out->file_length = length;
+        struct rn_out *out = request->out;
+        out->file_fd = fd;
+        out->file_offset = offset;
+        out->file_length = length;
     }
     return true;
 }
@@ -199,6 +196,13 @@ void rn_response_end(struct rn_request *request)
     if (request->out == &request->stash) rn_stream_driver_kick(&request->conn->driver);
 }
 
+static void finish(struct rn_request *request, const char *type, const void *body, size_t len)
+{
+    rn_response_head(request, type, len);
+    rn_response_write(request, body, len);
+    rn_response_end(request);
+}
+
 int rn_respond(struct rn_request *request, unsigned status, const char *type, const void *body,
                size_t len)
 {
@@ -206,9 +210,7 @@ int rn_respond(struct rn_request *request, unsigned status, const char *type, co
     if (!rn_request_is_head(request) && len + HEAD_ROOM > rn_response_room(request))
         return RN_E_LIMIT;
     rn_response_start(request, status);
-    rn_response_head(request, type, len);
-    rn_response_write(request, body, len);
-    rn_response_end(request);
+    finish(request, type, body, len);
     return 0;
 }
 
@@ -237,42 +239,45 @@ void rn_response_error(struct rn_request *request, unsigned status)
     struct rn_text text = {.ptr = page, .cap = sizeof page};
     rn_text_format(&text, "%d %s\n", (int)status, rn_http1_reason(status));
     if (request->response == RN_RESPONSE_NONE) rn_response_start(request, status);
-    rn_response_head(request, "text/plain; charset=utf-8", text.len);
-    rn_response_write(request, page, text.len);
-    rn_response_end(request);
+    finish(request, "text/plain; charset=utf-8", page, text.len);
 }
 
-/* Combined Log Format. Quotes and control bytes can't be in a target; in the other fields they
- * become '?'. */
-static void add_quoted(struct rn_text *text, rn_bytes field)
+/* A field of the access log: cut, "-" when there is none. What would end the line or the quotes
+ * becomes '?'. */
+enum { LOGGED_MAX = 200 };
+
+static size_t logged(char *to, rn_bytes field)
 {
-    rn_text_add(text, " \"", 2);
-    if (!field.len) rn_text_add(text, "-", 1);
-    for (size_t i = 0; i < field.len && i < 200; i++) {
+    if (!field.len) field = RN_BYTES("-");
+    if (field.len > LOGGED_MAX) field.len = LOGGED_MAX;
+    for (size_t i = 0; i < field.len; i++) {
         uint8_t c = field.ptr[i];
-        rn_text_add(text, c < ' ' || c == '"' || c == '\\' ? "?" : (const char *)&c, 1);
+        to[i] = c < ' ' || c == '"' || c == '\\' ? '?' : (char)c;
     }
-    rn_text_add(text, "\"", 1);
+    return field.len;
 }
 
+/* Combined Log Format. A request that came to nothing has no head. */
 void rn_http_log_access(struct rn_request *request)
 {
-    char peer[RN_ADDRESS_TEXT_MAX] = "-", date[RN_HTTP_DATE_LEN], line[700];
+    char peer[RN_ADDRESS_TEXT_MAX] = "-", date[RN_HTTP_DATE_LEN], fields[3][LOGGED_MAX];
+    size_t lens[3];
     struct rn_address address;
-    struct rn_text text = {.ptr = line, .cap = sizeof line};
     const struct rn_http1_request *http1 = &request->http1;
+    static const char *const names[] = {"referer", "user-agent"};
+    rn_bytes line = {NULL, 0};
     if (rn_peer_address(rn_http_conn_fd(request->conn), &address) == 0)
         rn_address_format(&address, peer);
     rn_http_date_format(date, (int64_t)rn_clock_realtime_seconds());
-    rn_text_format(&text, "%s - - [%b]", peer, date, (size_t)RN_HTTP_DATE_LEN);
-    rn_bytes line_bytes = {NULL, 0};
     if (request->head && http1->target.len)
-        line_bytes =
-            rn_bytes_of(request->head + http1->method_name.at,
-                        (size_t)(http1->target.at + http1->target.len - http1->method_name.at));
-    add_quoted(&text, line_bytes);
-    rn_text_format(&text, " %d %u", (int)request->status, request->content);
-    add_quoted(&text, request->head ? rn_request_header(request, "referer") : line_bytes);
-    add_quoted(&text, request->head ? rn_request_header(request, "user-agent") : line_bytes);
-    rn_log_line(&request->conn->worker->access, "%b", text.ptr, text.len);
+        line = rn_bytes_of(
+            request->head + http1->method_name.at,
+            (size_t)(http1->target.at + http1->target.len - http1->method_name.at));
+    lens[0] = logged(fields[0], line);
+    for (unsigned i = 0; i < 2; i++)
+        lens[i + 1] = logged(fields[i + 1],
+                             request->head ? rn_request_header(request, names[i]) : RN_BYTES(""));
+    rn_log_line(&request->conn->worker->access, "%s - - [%b] \"%b\" %d %u \"%b\" \"%b\"", peer,
+                date, (size_t)RN_HTTP_DATE_LEN, fields[0], lens[0], (int)request->status,
+                request->content, fields[1], lens[1], fields[2], lens[2]);
 }

@@ -46,27 +46,38 @@ static bool method_fits(const struct rn_http_route *route, const struct rn_reque
 
 static void add_allowed(struct rn_text *allow, const char *methods)
 {
-    for (; *methods; methods++)
-        rn_text_format(allow, *methods == ' ' ? ", " : "%b", methods, (size_t)1);
+    if (allow->len) rn_text_add(allow, ", ", 2);
+    for (; *methods; methods++) {
+        if (*methods == ' ') rn_text_add(allow, ",", 1);
+        rn_text_add(allow, methods, 1);
+    }
 }
 
-const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
-                                          struct rn_request *request, unsigned *status,
-                                          struct rn_text *allow)
+static void refuse(struct rn_request *request, const struct rn_text *allow)
 {
     uint8_t method = request->http1.method;
+    unsigned status = allow->len ? 405 : 404;
+    if (request->head[request->http1.path.at] == '*') status = 204; /* OPTIONS for the server */
+    if (method == RN_HTTP1_OTHER || method == RN_HTTP1_CONNECT || method == RN_HTTP1_TRACE)
+        status = 501;
+    rn_response_start(request, status);
+    if (allow->len) rn_response_header(request, "Allow", rn_bytes_of(allow->ptr, allow->len));
+    rn_response_error(request, status);
+}
+
+const struct rn_http_route *rn_route_find(struct rn_request *request)
+{
+    const struct rn_http_options *options = &request->conn->worker->server->options;
+    char methods[128];
+    struct rn_text allow = {.ptr = methods, .cap = sizeof methods};
     for (size_t i = 0; i < options->route_count; i++) {
         const struct rn_http_route *route = &options->routes[i];
         if (!match(request, route->path)) continue;
         if (method_fits(route, request)) return route;
-        if (allow->len) rn_text_add(allow, ", ", 2);
-        add_allowed(allow, route->methods);
-        if (method_in(route->methods, RN_BYTES("GET"))) rn_text_format(allow, ", HEAD");
+        add_allowed(&allow, route->methods);
+        if (method_in(route->methods, RN_BYTES("GET"))) add_allowed(&allow, "HEAD");
     }
-    *status = allow->len ? 405 : 404;
-    if (request->head[request->http1.path.at] == '*') *status = 204; /* OPTIONS for the server */
-    if (method == RN_HTTP1_OTHER || method == RN_HTTP1_CONNECT || method == RN_HTTP1_TRACE)
-        *status = 501;
+    refuse(request, &allow);
     return NULL;
 }
 

@@ -61,6 +61,12 @@ static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *targe
     rn_worker_post(target->worker, &handoff->node);
 }
 
+static void for_listeners(struct rn_http_worker *worker, void (*call)(struct rn_listener *))
+{
+    for (unsigned i = 0; i < worker->server->listener_count; i++)
+        if (worker->listeners[i].accepted) call(&worker->listeners[i]);
+}
+
 /* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and
  * wake: raise the flag, then look again, so that a connection that ends just now is not missed. */
 static void pause_at_limit(struct rn_http_worker *worker)
@@ -75,15 +81,12 @@ static void pause_at_limit(struct rn_http_worker *worker)
         __atomic_fetch_sub(&server->paused, 1, __ATOMIC_SEQ_CST);
         return;
     }
-    for (unsigned i = 0; i < server->listener_count; i++)
-        rn_listener_pause(&worker->listeners[i].listener);
+    for_listeners(worker, rn_listener_pause);
 }
 
 static void on_resume(struct rn_worker *running, struct rn_node *node)
 {
-    struct rn_http_worker *worker = rn_container_of(node, struct rn_http_worker, resume);
-    for (unsigned i = 0; i < worker->server->listener_count; i++)
-        rn_listener_resume(&worker->listeners[i].listener);
+    for_listeners(rn_container_of(node, struct rn_http_worker, resume), rn_listener_resume);
 }
 
 static void resume_paused(struct rn_http_server *server)
@@ -98,8 +101,7 @@ static void resume_paused(struct rn_http_server *server)
 
 static void on_accepted(struct rn_listener *listener, int fd)
 {
-    struct rn_http_worker *worker =
-        rn_container_of(listener, struct rn_http_listener, listener)->worker;
+    struct rn_http_worker *worker = listener->owner;
     struct rn_http_server *server = worker->server;
     uint32_t open = __atomic_fetch_add(&server->connections, 1, __ATOMIC_SEQ_CST);
     if (open >= server->options.connections_max) {
@@ -107,8 +109,6 @@ static void on_accepted(struct rn_listener *listener, int fd)
         refuse(worker, fd);
         return;
     }
-    int nodelay = rn_socket_set(fd, RN_SOCKET_NODELAY, 1);
-    (void)nodelay; /* a Unix socket has none */
     hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker,
              fd);
     if (open + 1 == server->options.connections_max) pause_at_limit(worker);
@@ -140,39 +140,45 @@ void rn_http_conn_ended(struct rn_http_conn *conn)
 
 static void on_listener_stopped(struct rn_listener *listener)
 {
-    struct rn_http_worker *worker =
-        rn_container_of(listener, struct rn_http_listener, listener)->worker;
+    struct rn_http_worker *worker = listener->owner;
     worker->listening--;
     check_ended(worker);
 }
 
+static void for_conns(struct rn_http_worker *worker, void (*call)(struct rn_stream_driver *))
+{
+    struct rn_http_conn *conn;
+    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));) call(&conn->driver);
+}
+
 static void on_drain_timeout(struct rn_timer *timer, rn_ns now)
 {
-    struct rn_http_worker *worker = rn_container_of(timer, struct rn_http_worker, drain);
-    struct rn_http_conn *conn;
-    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));)
-        rn_stream_driver_abort(&conn->driver);
+    for_conns(rn_container_of(timer, struct rn_http_worker, drain), rn_stream_driver_abort);
 }
 
 static void on_stop(struct rn_worker *running, struct rn_node *node)
 {
     struct rn_http_worker *worker = rn_container_of(node, struct rn_http_worker, stop);
-    struct rn_http_conn *conn;
     worker->draining = true;
-    for (unsigned i = 0; i < RN_HTTP_LISTENERS_MAX; i++)
-        if (worker->listeners[i].worker) rn_listener_stop(&worker->listeners[i].listener);
-    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));)
-        rn_stream_driver_shutdown(&conn->driver);
+    for_listeners(worker, rn_listener_stop);
+    for_conns(worker, rn_stream_driver_shutdown);
     rn_timer_start(running, &worker->drain,
                    rn_worker_now(running) + worker->server->options.drain_timeout);
     check_ended(worker);
 }
 
+static void start_listener(struct rn_listener *listener)
+{
+    struct rn_http_worker *worker = listener->owner;
+    listener->worker = worker->worker;
+    worker->listening++;
+    rn_listener_start(listener);
+}
+
 static int start_worker(struct rn_worker *running, void *context)
 {
     struct rn_http_server *server = context;
-    unsigned index = rn_worker_index(running);
-    struct rn_http_worker *worker = &server->workers[index];
+    struct rn_http_worker *worker = &server->workers[rn_worker_index(running)];
     uint32_t count = server->options.connections_max;
     worker->worker = running;
     __atomic_store_n(&server->runtime, rn_worker_runtime(running), __ATOMIC_RELAXED);
@@ -182,18 +188,7 @@ static int start_worker(struct rn_worker *running, void *context)
     rn_worker_set_local(running, worker);
     int result = rn_slab_init(&worker->conns, count, sizeof(struct rn_http_conn));
     if (result == 0) result = rn_slab_init(&worker->requests, count, sizeof(struct rn_request));
-    for (unsigned i = 0; i < server->listener_count && result == 0; i++) {
-        struct rn_http_listener *listener = &worker->listeners[i];
-        if (server->fds[index][i] < 0) continue;
-        listener->worker = worker;
-        listener->listener.worker = running;
-        listener->listener.fd = server->fds[index][i];
-        listener->listener.accepted = on_accepted;
-        listener->listener.stopped = on_listener_stopped;
-        server->fds[index][i] = -1;
-        worker->listening++;
-        rn_listener_start(&listener->listener);
-    }
+    if (result == 0) for_listeners(worker, start_listener);
     return result;
 }
 
@@ -222,13 +217,10 @@ static uint32_t raise_descriptor_limit(void)
     return limit.rlim_cur > CONNECTIONS_MAX * 2 ? CONNECTIONS_MAX * 2 : (uint32_t)limit.rlim_cur;
 }
 
-static void set_default(rn_ns *value, rn_ns standard)
-{
-    if (!*value) *value = standard;
-}
-
 static int check_options(struct rn_http_options *options)
 {
+    /* of header_timeout and those that follow it */
+    static const uint8_t default_seconds[] = {10, 60, 60, 3, 30};
     uint32_t descriptors = raise_descriptor_limit();
     if (!options->workers) options->workers = rn_cpu_count();
     if (options->workers > RN_WORKERS_MAX || !options->backend) return RN_E_MISUSE;
@@ -237,11 +229,10 @@ static int check_options(struct rn_http_options *options)
     if (most > CONNECTIONS_MAX) most = CONNECTIONS_MAX;
     if (!options->connections_max || options->connections_max > most)
         options->connections_max = most;
-    set_default(&options->header_timeout, 10 * RN_SECOND);
-    set_default(&options->idle_timeout, 60 * RN_SECOND);
-    set_default(&options->write_timeout, 60 * RN_SECOND);
-    set_default(&options->drain_timeout, 3 * RN_SECOND);
-    set_default(&options->ping_interval, 30 * RN_SECOND);
+    for (unsigned i = 0; i < RN_COUNT(default_seconds); i++) {
+        rn_ns *timeout = &options->header_timeout + i;
+        if (!*timeout) *timeout = default_seconds[i] * RN_SECOND;
+    }
     return 0;
 }
 
@@ -268,7 +259,6 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
     if (!server) return -RN_K_ENOMEM;
     server->options = checked;
     server->mapped = size;
-    memset(server->fds, -1, sizeof server->fds);
     for (unsigned i = 0; i < checked.workers; i++) {
         struct rn_http_worker *worker = &server->workers[i];
         worker->server = server;
@@ -280,51 +270,51 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
     return 0;
 }
 
-/* Every worker's own descriptor for the address of the first one. */
-static int listen_for_others(struct rn_http_server *server, unsigned slot,
-                             const struct rn_address *address,
-                             const struct rn_listen_options *options)
-{
-    for (unsigned i = 1; i < server->options.workers; i++) {
-        int fd = rn_address_family(address) == RN_UNIX
-                     ? rn_sys_fcntl(server->fds[0][slot], RN_K_F_DUPFD_CLOEXEC, 0)
-                     : rn_listen(address, options);
-        if (fd < 0) return fd;
-        server->fds[i][slot] = fd;
-    }
-    return 0;
-}
-
 int rn_http_server_listen(struct rn_http_server *server, struct rn_address *address)
 {
-    unsigned slot = server->listener_count;
-    bool each = server->options.accept == RN_ACCEPT_REUSEPORT && server->options.workers > 1;
+    unsigned slot = server->listener_count, i = 0;
+    bool is_unix = rn_address_family(address) == RN_UNIX;
+    unsigned workers =
+        server->options.accept == RN_ACCEPT_REUSEPORT ? server->options.workers : 1;
     struct rn_listen_options options = {.v6only = true};
     if (slot == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
     /* Bound without SO_REUSEPORT first, which would let a second server share the port of the first
      * unnoticed. */
-    if (each && rn_address_family(address) != RN_UNIX) options.backlog = -1;
+    if (workers > 1 && !is_unix) options.backlog = -1;
     int fd = rn_listen(address, &options);
     if (fd < 0) return fd;
-    if (rn_address_family(address) != RN_UNIX) {
+    if (!is_unix) {
         int result = rn_local_address(fd, address);
-        if (result == 0 && each) {
+        if (result < 0) return result;
+        if (workers > 1) {
             rn_sys_close(fd);
             options = (struct rn_listen_options){.v6only = true, .reuse_port = true};
-            result = fd = rn_listen(address, &options);
+            fd = rn_listen(address, &options);
         }
-        if (result < 0) return result;
     }
-    server->fds[0][slot] = fd;
     server->listener_count++;
-    return each ? listen_for_others(server, slot, address, &options) : 0;
+    while (fd >= 0) {
+        struct rn_http_worker *worker = &server->workers[i];
+        struct rn_listener *listener = &worker->listeners[slot];
+        listener->fd = fd;
+        listener->accepted = on_accepted;
+        listener->stopped = on_listener_stopped;
+        listener->owner = worker;
+        if (++i == workers) return 0;
+        fd = is_unix ? rn_sys_fcntl(fd, RN_K_F_DUPFD_CLOEXEC, 0) : rn_listen(address, &options);
+    }
+    return fd;
+}
+
+static void close_listener(struct rn_listener *listener)
+{
+    if (!listener->worker) rn_sys_close(listener->fd); /* it was never started */
 }
 
 static void free_server(struct rn_http_server *server)
 {
     for (unsigned i = 0; i < server->options.workers; i++)
-        for (unsigned slot = 0; slot < server->listener_count; slot++)
-            if (server->fds[i][slot] >= 0) rn_sys_close(server->fds[i][slot]);
+        for_listeners(&server->workers[i], close_listener);
     rn_shared_stack_fini(&server->handoffs);
     if (server->handoff_nodes)
         rn_unmap(server->handoff_nodes, HANDOFFS * sizeof *server->handoff_nodes);

@@ -37,7 +37,6 @@ struct rn_websocket {
 /* One connection: a driver and the machine it drives. */
 struct rn_http_conn {
     struct rn_slab_item item;
-    struct rn_stream_driver driver;
     struct rn_machine machine;
     struct rn_http_worker *worker;
     struct rn_request *request; /* NULL between requests */
@@ -45,6 +44,7 @@ struct rn_http_conn {
     bool eof;
     bool upgraded; /* `socket` is alive */
     struct rn_websocket socket;
+    struct rn_stream_driver driver;
 };
 
 enum rn_request_phase {
@@ -70,9 +70,6 @@ struct rn_request {
     const struct rn_request_callbacks *callbacks;
     uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
     uint64_t content;      /* content of the response so far: for the log */
-    uint64_t discarded;
-    struct rn_out stash;
-    struct rn_http1_body body;
     uint32_t response_at;  /* where it begins in the driver's output, while `unsent` */
     uint32_t out_len;      /* of the driver's output when it was last seen */
     bool unsent;           /* nothing of the response was sent yet: it can be taken back */
@@ -91,15 +88,13 @@ struct rn_request {
     bool task_alive;
     bool lost;             /* the connection is gone */
     bool head_begun;       /* a part of the head has come */
+    uint64_t discarded;
+    struct rn_http1_body body;
+    struct rn_out stash;
     rn_waker waker;
     struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX];
     uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
     struct rn_http1_request http1;
-};
-
-struct rn_http_listener {
-    struct rn_listener listener;
-    struct rn_http_worker *worker;
 };
 
 /* A connection on its way from the worker that accepted it to the one that serves it. */
@@ -112,15 +107,15 @@ struct rn_http_handoff {
 struct rn_http_worker {
     struct rn_http_server *server;
     struct rn_worker *worker; /* NULL until it runs */
+    rn_ns date_until;         /* `prefix` is right until then */
+    uint8_t log_level;        /* enum rn_log_level */
+    bool draining;
+    unsigned listening;
+    struct rn_http_figures figures;
     struct rn_slab conns;
     struct rn_slab requests;
-    struct rn_http_figures figures;
     struct rn_traffic traffic;
-    rn_ns date_until;  /* `prefix` is right until then */
-    uint8_t log_level; /* enum rn_log_level */
-    bool draining;
     char prefix[56];   /* "HTTP/1.1 200 OK\r\nDate: …\r\n" */
-    unsigned listening;
     struct rn_timer drain;
     struct rn_node stop;
     struct rn_node resume;
@@ -128,7 +123,7 @@ struct rn_http_worker {
     uint32_t load;     /* atomic: connections, and those on their way here */
     struct rn_log log;
     struct rn_log access;
-    struct rn_http_listener listeners[RN_HTTP_LISTENERS_MAX];
+    struct rn_listener listeners[RN_HTTP_LISTENERS_MAX]; /* without `accepted`: not this worker's */
 } __attribute__((aligned(64)));
 
 struct rn_http_server {
@@ -141,15 +136,8 @@ struct rn_http_server {
     size_t mapped;
     struct rn_shared_stack handoffs; /* those that aren't under way */
     struct rn_http_handoff *handoff_nodes;
-    int fds[RN_WORKERS_MAX][RN_HTTP_LISTENERS_MAX];
     struct rn_http_worker workers[];
 };
-
-#define rn_http_debug(worker, ...)                                                                 \
-    do {                                                                                           \
-        if (rn_unlikely((worker)->log_level >= RN_LOG_DEBUG))                                      \
-            rn_log_line(&(worker)->log, __VA_ARGS__);                                              \
-    } while (0)
 
 static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
 {
@@ -157,6 +145,8 @@ static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
 }
 
 /* http/conn.c */
+/* Logs a line about a connection at the debug level: its descriptor and one more number (%u). */
+void rn_http_debug(struct rn_http_conn *conn, const char *format, uint64_t number);
 void rn_http_conn_start(struct rn_http_worker *worker, int fd);
 
 /* http/server.c */
@@ -171,11 +161,8 @@ void rn_request_fail(struct rn_request *request, unsigned status);
 void rn_request_lost(struct rn_request *request);
 void rn_request_free(struct rn_request *request);
 
-/* http/route.c: the route for a request, and its parameters. NULL with the status: 404, 405 (then
- * `allow` gets the value for the Allow field), 501. */
-const struct rn_http_route *rn_route_find(const struct rn_http_options *options,
-                                          struct rn_request *request, unsigned *status,
-                                          struct rn_text *allow);
+/* http/route.c: the route for a request; NULL when there is none, and the request was answered. */
+const struct rn_http_route *rn_route_find(struct rn_request *request);
 
 /* http/response.c */
 void rn_response_error(struct rn_request *request, unsigned status);

@@ -57,7 +57,7 @@ void rn_websocket_upgrade(struct rn_request *request)
     socket->route = request->route;
     conn->upgraded = true;
     conn->worker->figures.websockets++;
-    rn_http_debug(conn->worker, "[WS] fd=%d handshake complete", rn_http_conn_fd(conn));
+    rn_http_debug(conn, "[WS] fd=%d handshake complete", 0);
     if (!handler->opened) return;
     socket->out = request->out;
     handler->opened(socket);
@@ -147,8 +147,7 @@ static void on_event(struct rn_http_conn *conn, const struct rn_ws_event *event,
     switch (event->kind) {
     case RN_WS_EVENT_DATA:
         conn->worker->figures.messages += event->last;
-        rn_http_debug(conn->worker, "[WS] fd=%d recv %u bytes", rn_http_conn_fd(conn),
-                      (uint64_t)event->data.len);
+        rn_http_debug(conn, "[WS] fd=%d recv %u bytes", event->data.len);
         if (socket->close_sent) break;
         socket->out = out;
         socket->route->websocket->data(socket, event);

@@ -20,6 +20,7 @@ enum {
     SHUTDOWN = 16,  /* the machine is to be told */
     LINGERING = 32, /* all is sent and shut; waiting for the peer to read it and close */
     CLOSING = 64,   /* waiting for the ops to end */
+    SENDING = 128,  /* the op of `sending` is in flight */
 };
 
 enum { HELD_MAX = 4 }; /* buffers that may wait for the machine */
@@ -33,71 +34,85 @@ static const rn_ns linger_time = 2 * RN_SECOND;
 struct rn_driver_sending {
     struct rn_op op;
     struct rn_out out;
-    struct rn_vector vectors[2];
     rn_ns deadline;
     uint64_t seen; /* progress when the deadline was set */
-    struct rn_buf *buf;
-    bool inflight;
+    struct rn_vector vectors[2];
 };
 
 static void pump(struct rn_stream_driver *driver);
+
+static void start(struct rn_stream_driver *driver, struct rn_op *op, unsigned code,
+                  void (*complete)(struct rn_op *op))
+{
+    op->code = (uint8_t)code;
+    op->fd = driver->stream.fd;
+    op->complete = complete;
+    op->owner = driver;
+    rn_op_start(driver->stream.worker, op, RN_NEVER);
+}
+
+static void put(struct rn_stream_driver *driver, struct rn_buf *buf)
+{
+    rn_pool_put(rn_worker_pool(driver->stream.worker), buf);
+}
 
 /* ---- Closing --------------------------------------------------------------------------------- */
 
 static void on_closed(struct rn_op *op)
 {
-    struct rn_stream_driver *driver = rn_container_of(op, struct rn_stream_driver, recv);
+    struct rn_stream_driver *driver = op->owner;
     driver->closed(driver);
 }
 
 static void drop_tail(struct rn_out *out)
 {
     if (out->owner) out->owner->release(out->owner);
-    out->owner = NULL;
 }
 
 static void free_sending(struct rn_stream_driver *driver)
 {
-    if (!driver->sending) return;
-    drop_tail(&driver->sending->out);
-    rn_pool_put(rn_worker_pool(driver->stream.worker), driver->sending->buf);
+    struct rn_driver_sending *sending = driver->sending;
+    if (!sending) return;
+    drop_tail(&sending->out);
     driver->sending = NULL;
+    put(driver, rn_container_of(sending, struct rn_buf, data));
+}
+
+/* Consumes from a held buffer, which goes back when it is empty. */
+static void consume(struct rn_stream_driver *driver, struct rn_buf **link, size_t used)
+{
+    struct rn_buf *buf = *link;
+    rn_assert(used <= buf->len);
+    buf->at += (uint32_t)used;
+    buf->len -= (uint32_t)used;
+    if (buf->len) return;
+    *link = buf->next;
+    put(driver, buf);
 }
 
 static void drop_held(struct rn_stream_driver *driver)
 {
-    while (driver->held) {
-        struct rn_buf *buf = driver->held;
-        driver->held = buf->next;
-        rn_pool_put(rn_worker_pool(driver->stream.worker), buf);
-    }
+    while (driver->held) consume(driver, &driver->held, driver->held->len);
 }
 
-/* A descriptor is never closed under an op: first all of them have completed. */
-static void try_close(struct rn_stream_driver *driver)
-{
-    struct rn_op *op = &driver->recv;
-    if (rn_op_inflight(op) || (driver->state & KICKED) ||
-        (driver->sending && driver->sending->inflight))
-        return;
-    free_sending(driver);
-    op->code = RN_OP_CLOSE;
-    op->flags = 0;
-    op->complete = on_closed;
-    rn_op_start(driver->stream.worker, op, RN_NEVER);
-}
-
+/* Called again with each completion until it comes to the close: a descriptor is never closed under
+ * an op. */
 static void teardown(struct rn_stream_driver *driver)
 {
     struct rn_worker *worker = driver->stream.worker;
-    if (driver->state & CLOSING) return;
-    driver->state |= CLOSING;
-    rn_timer_stop(worker, &driver->timer);
-    rn_pool_wait_cancel(rn_worker_pool(worker), &driver->wait);
-    drop_held(driver);
-    rn_op_cancel(worker, &driver->recv);
-    if (driver->sending && driver->sending->inflight) rn_op_cancel(worker, &driver->sending->op);
-    try_close(driver);
+    struct rn_op *op = &driver->recv;
+    if (!(driver->state & CLOSING)) {
+        driver->state |= CLOSING;
+        rn_timer_stop(worker, &driver->timer);
+        rn_pool_wait_cancel(rn_worker_pool(worker), &driver->wait);
+        drop_held(driver);
+        rn_op_cancel(worker, op);
+        if (driver->state & SENDING) rn_op_cancel(worker, &driver->sending->op);
+    }
+    if (rn_op_inflight(op) || (driver->state & (KICKED | SENDING))) return;
+    free_sending(driver);
+    op->flags = 0;
+    start(driver, op, RN_OP_CLOSE, on_closed);
 }
 
 void rn_stream_driver_abort(struct rn_stream_driver *driver)
@@ -112,33 +127,36 @@ void rn_stream_driver_abort(struct rn_stream_driver *driver)
 static void on_shut(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
-    driver->sending->inflight = false;
-    if (driver->state & (CLOSING | EOF_SEEN)) {
-        if (!(driver->state & CLOSING)) teardown(driver);
-        else try_close(driver);
-        return;
-    }
-    free_sending(driver);
+    driver->state &= (uint8_t)~SENDING;
+    if (!rn_op_inflight(&driver->recv) || (driver->state & CLOSING)) teardown(driver);
+    else free_sending(driver);
 }
 
 static void start_linger(struct rn_stream_driver *driver)
 {
     struct rn_op *op = &driver->sending->op;
-    driver->state |= LINGERING;
+    driver->state |= LINGERING | SENDING;
     drop_held(driver);
-    op->code = RN_OP_SHUTDOWN;
-    op->fd = driver->stream.fd;
     op->flags = 0;
-    op->complete = on_shut;
-    op->owner = driver;
     op->arg.how = RN_K_SHUT_WR;
-    driver->sending->inflight = true;
-    rn_op_start(driver->stream.worker, op, RN_NEVER);
+    start(driver, op, RN_OP_SHUTDOWN, on_shut);
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-static void on_sent(struct rn_op *op);
+static void reset_output(struct rn_out *out)
+{
+    out->len = 0;
+    out->slice.len = 0;
+    out->file_length = 0;
+    out->owner = NULL;
+    out->sealed = false;
+}
+
+static bool has_output(const struct rn_out *out)
+{
+    return out->len || out->slice.len || out->file_length;
+}
 
 static bool take_sending(struct rn_stream_driver *driver)
 {
@@ -150,103 +168,63 @@ static bool take_sending(struct rn_stream_driver *driver)
     }
     rn_pool_wait_cancel(pool, &driver->wait);
     struct rn_driver_sending *sending = (struct rn_driver_sending *)(void *)buf->data;
-    sending->buf = buf;
-    sending->inflight = false;
-    sending->out = (struct rn_out){
-        .data = buf->data + sizeof *sending,
-        .cap = buf->cap - (uint32_t)sizeof *sending,
-        .file_fd = -1,
-    };
+    sending->out.data = buf->data + sizeof *sending;
+    sending->out.cap = buf->cap - (uint32_t)sizeof *sending;
+    reset_output(&sending->out);
     driver->sending = sending;
     return true;
 }
 
-static void reset_output(struct rn_out *out)
-{
-    drop_tail(out);
-    out->len = 0;
-    out->slice.len = 0;
-    out->file_length = 0;
-    out->file_fd = -1;
-    out->sealed = false;
-}
-
-static bool has_output(const struct rn_out *out)
-{
-    return out->len || out->slice.len || out->file_length;
-}
-
-static void start_send(struct rn_stream_driver *driver, struct rn_driver_sending *sending,
-                       uint8_t code)
-{
-    struct rn_op *op = &sending->op;
-    op->code = code;
-    op->fd = driver->stream.fd;
-    op->flags = 0;
-    op->complete = on_sent;
-    op->owner = driver;
-    sending->inflight = true;
-    sending->seen = 0;
-    sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;
-    if (code != RN_OP_SENDFILE && sending->out.file_length) op->flags = RN_OP_CORK;
-    rn_op_start(driver->stream.worker, op, RN_NEVER);
-}
-
-static void send_file(struct rn_stream_driver *driver, struct rn_driver_sending *sending)
-{
-    struct rn_out *out = &sending->out;
-    sending->op.arg.file.fd = out->file_fd;
-    sending->op.arg.file.offset = out->file_offset;
-    sending->op.arg.file.length = out->file_length;
-    start_send(driver, sending, RN_OP_SENDFILE);
-}
+static void on_sent(struct rn_op *op);
 
 static void send_output(struct rn_stream_driver *driver)
 {
     struct rn_driver_sending *sending = driver->sending;
     struct rn_out *out = &sending->out;
     struct rn_op *op = &sending->op;
+    unsigned code = RN_OP_SENDFILE;
     if (out->slice.len) {
         sending->vectors[0] = (struct rn_vector){out->data, out->len};
         sending->vectors[1] = (struct rn_vector){out->slice.ptr, out->slice.len};
         op->arg.vector.vectors = sending->vectors;
         op->arg.vector.count = 2;
-        start_send(driver, sending, RN_OP_SENDV);
+        code = RN_OP_SENDV;
     } else if (out->len) {
         op->arg.memory.ptr = out->data;
         op->arg.memory.len = out->len;
-        start_send(driver, sending, RN_OP_SEND);
+        code = RN_OP_SEND;
     } else {
-        send_file(driver, sending);
+        op->arg.file.fd = out->file_fd;
+        op->arg.file.offset = out->file_offset;
+        op->arg.file.length = out->file_length;
     }
+    op->flags = out->file_length && code != RN_OP_SENDFILE ? RN_OP_CORK : 0;
+    sending->seen = 0;
+    sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;
+    driver->state |= SENDING;
+    start(driver, op, code, on_sent);
 }
 
 static void on_sent(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
-    struct rn_driver_sending *sending = driver->sending;
-    struct rn_out *out = &sending->out;
-    sending->inflight = false;
+    struct rn_out *out = &driver->sending->out;
+    uint64_t file_length = op->code == RN_OP_SENDFILE ? out->file_length : 0;
+    driver->state &= (uint8_t)~SENDING;
     if (op->result > 0) driver->traffic->bytes_out += (uint64_t)op->result;
-    if (driver->state & CLOSING) {
-        try_close(driver);
-        return;
-    }
-    if (op->result < 0) {
+    if (op->result < 0 || (driver->state & CLOSING)) {
         teardown(driver);
-        return;
-    }
-    if (op->code != RN_OP_SENDFILE && out->file_length) {
-        send_file(driver, sending);
-        return;
-    }
-    if (op->code == RN_OP_SENDFILE && (uint64_t)op->result < out->file_length) {
+    } else if (file_length != out->file_length) { /* the head of a file */
+        out->len = 0;
+        send_output(driver);
+    } else if ((uint64_t)op->result < file_length) {
         /* The file shrank: the length that was promised can't be kept, and only a reset says so. */
         rn_stream_driver_abort(driver);
-        return;
+    } else {
+        drop_tail(out);
+        reset_output(out);
+        pump(driver);
     }
-    reset_output(out);
-    pump(driver);
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */
@@ -257,33 +235,14 @@ static bool merge_held(struct rn_stream_driver *driver)
 {
     struct rn_buf *first = driver->held, *second = first->next;
     if (!second) return false;
-    if (first->at) {
-        memmove(first->data, first->data + first->at, first->len);
-        first->at = 0;
-    }
+    memmove(first->data, first->data + first->at, first->len);
+    first->at = 0;
     uint32_t room = first->cap - first->len;
     uint32_t len = second->len < room ? second->len : room;
-    if (!len) return false;
     memcpy(first->data + first->len, second->data + second->at, len);
     first->len += len;
-    second->at += len;
-    second->len -= len;
-    if (!second->len) {
-        first->next = second->next;
-        rn_pool_put(rn_worker_pool(driver->stream.worker), second);
-    }
-    return true;
-}
-
-static void consume_held(struct rn_stream_driver *driver, size_t used)
-{
-    struct rn_buf *buf = driver->held;
-    rn_assert(used <= buf->len);
-    buf->at += (uint32_t)used;
-    buf->len -= (uint32_t)used;
-    if (buf->len) return;
-    driver->held = buf->next;
-    rn_pool_put(rn_worker_pool(driver->stream.worker), buf);
+    consume(driver, &first->next, len);
+    return len;
 }
 
 static void drain(struct rn_machine *machine, rn_ns now, struct rn_out *out)
@@ -304,7 +263,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     struct rn_out *out = &driver->sending->out;
     bool moved = false, busy = false;
     if ((driver->state & SHUTDOWN)) {
-        driver->state &= (uint16_t)~SHUTDOWN;
+        driver->state &= (uint8_t)~SHUTDOWN;
         machine->vt->on_shutdown(machine, now, out);
     }
     if (machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
@@ -315,7 +274,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
         busy = !used && !takes_input(machine); /* draining may change its mind for the next time */
         drain(machine, now, out);
         if (used) {
-            consume_held(driver, used);
+            consume(driver, &driver->held, used);
             moved = true;
         } else if (has_output(out) || !merge_held(driver)) {
             break;
@@ -334,23 +293,16 @@ static void set_reading(struct rn_stream_driver *driver);
 
 static void on_received(struct rn_op *op)
 {
-    struct rn_stream_driver *driver = rn_container_of(op, struct rn_stream_driver, recv);
-    struct rn_pool *pool = rn_worker_pool(driver->stream.worker);
+    struct rn_stream_driver *driver = op->owner;
     struct rn_buf *buf = op->buf;
     bool paused = op->result == -RN_K_ECANCELED && (driver->state & PAUSING);
     if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
-    if (!rn_op_inflight(op)) driver->state &= (uint16_t)~PAUSING;
+    if (!rn_op_inflight(op)) driver->state &= (uint8_t)~PAUSING;
     if (driver->state & (CLOSING | LINGERING)) {
-        if (buf) rn_pool_put(pool, buf);
+        if (buf) put(driver, buf);
         if (rn_op_inflight(op)) return;
-        if (driver->state & CLOSING) {
-            try_close(driver);
-        } else if (op->result > 0 || paused) {
-            set_reading(driver);
-        } else {
-            driver->state |= EOF_SEEN;
-            if (!driver->sending) teardown(driver);
-        }
+        if (!(driver->state & CLOSING) && (op->result > 0 || paused)) set_reading(driver);
+        else if ((driver->state & (CLOSING | SENDING)) != SENDING) teardown(driver);
         return;
     }
     if (buf) {
@@ -379,11 +331,8 @@ static void set_reading(struct rn_stream_driver *driver)
         driver->state |= PAUSING;
         rn_op_cancel(driver->stream.worker, op);
     } else if (wanted && !(driver->state & EOF_SEEN)) {
-        op->code = RN_OP_RECV;
-        op->fd = driver->stream.fd;
         op->flags = RN_OP_MULTISHOT;
-        op->complete = on_received;
-        rn_op_start(driver->stream.worker, op, RN_NEVER);
+        start(driver, op, RN_OP_RECV, on_received);
     }
 }
 
@@ -393,7 +342,7 @@ static void set_timer(struct rn_stream_driver *driver)
 {
     struct rn_timer *timer = &driver->timer;
     rn_ns deadline;
-    if (driver->sending && driver->sending->inflight) deadline = driver->sending->deadline;
+    if (driver->state & SENDING) deadline = driver->sending->deadline;
     else if (driver->wait.waiting) deadline = RN_NEVER; /* nothing can be done without a buffer */
     else deadline = driver->machine->vt->deadline(driver->machine);
     /* Moved later it is only noted: the wheel looks again when the old time has come. */
@@ -409,7 +358,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
     struct rn_driver_sending *sending = driver->sending;
     if (driver->state & LINGERING) {
         teardown(driver);
-    } else if (sending && sending->inflight && sending->deadline <= now) {
+    } else if ((driver->state & SENDING) && sending->deadline <= now) {
         if (sending->op.progress == sending->seen) {
             rn_stream_driver_abort(driver);
             return;
@@ -427,8 +376,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
 static void finish(struct rn_stream_driver *driver, rn_ns now)
 {
     bool clean = (driver->machine->flags & RN_MACHINE_DONE) && !driver->held;
-    bool linger = !clean && !(driver->state & EOF_SEEN);
-    if (!linger) {
+    if (clean || (driver->state & EOF_SEEN)) {
         teardown(driver);
         return;
     }
@@ -442,7 +390,7 @@ static void pump(struct rn_stream_driver *driver)
     rn_ns now = rn_worker_now(driver->stream.worker);
     struct rn_machine *machine = driver->machine;
     if (driver->state & (CLOSING | LINGERING)) return;
-    while (!(driver->sending && driver->sending->inflight)) {
+    while (!(driver->state & SENDING)) {
         if (!driver->sending && !take_sending(driver)) break;
         bool moved = step(driver, now);
         if (machine->flags & RN_MACHINE_ABORT) {
@@ -452,6 +400,7 @@ static void pump(struct rn_stream_driver *driver)
         if (has_output(&driver->sending->out)) {
             send_output(driver);
         } else if (driver->sending->out.sealed) {
+            drop_tail(&driver->sending->out);
             reset_output(&driver->sending->out); /* an empty tail; there may be more behind it */
         } else if (machine->flags & (RN_MACHINE_CLOSE | RN_MACHINE_DONE)) {
             finish(driver, now);
@@ -468,8 +417,8 @@ static void pump(struct rn_stream_driver *driver)
 static void on_kick(struct rn_worker *worker, struct rn_node *node)
 {
     struct rn_stream_driver *driver = rn_container_of(node, struct rn_stream_driver, node);
-    driver->state &= (uint16_t)~KICKED;
-    if (driver->state & CLOSING) try_close(driver);
+    driver->state &= (uint8_t)~KICKED;
+    if (driver->state & CLOSING) teardown(driver);
     else pump(driver);
 }
 
@@ -494,8 +443,7 @@ void rn_stream_driver_shutdown(struct rn_stream_driver *driver)
 
 void rn_stream_driver_start(struct rn_stream_driver *driver)
 {
-    driver->recv.flags = 0;
-    driver->timer = (struct rn_timer){.expire = on_timer};
+    driver->timer.expire = on_timer;
     driver->wait.ready = on_buffer;
     set_reading(driver);
     set_timer(driver);
