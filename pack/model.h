@@ -60,8 +60,6 @@ struct packed_head {
     uint32_t size;    /* in memory, page-rounded */
     uint32_t length;  /* of the bytes that are coded */
     uint32_t entry;
-    uint32_t program_headers;
-    uint32_t program_header_count;
     uint32_t code_at; /* offset and length of what the branch filter went over */
     uint32_t code_length;
     struct packed_segment segments[3]; /* up to the first with size 0 */

@@ -267,8 +267,7 @@ static struct packed_head make_image(const uint8_t *program, const char *name)
 {
     const Elf64_Ehdr *elf = (const void *)program;
     const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
-    struct packed_head head = {.entry = (uint32_t)elf->e_entry,
-                               .program_header_count = elf->e_phnum};
+    struct packed_head head = {.entry = (uint32_t)elf->e_entry};
     unsigned count = 0;
     if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_EXEC)
         fail("no static program:", name);
@@ -278,7 +277,6 @@ static struct packed_head make_image(const uint8_t *program, const char *name)
         if (count == 2) fail("too many segments in", name);
         uint64_t from = load->p_vaddr & ~(uint64_t)(PAGE - 1);
         if (!count) head.address = (uint32_t)from;
-        if (!load->p_offset) head.program_headers = (uint32_t)(load->p_vaddr + elf->e_phoff);
         if (load->p_flags & PF_X) {
             head.code_at = (uint32_t)load->p_vaddr - head.address;
             head.code_length = (uint32_t)load->p_filesz;

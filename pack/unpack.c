@@ -11,9 +11,6 @@ enum {
     MAP_PRIVATE = 2,
     MAP_FIXED_NOREPLACE = 0x100000,
     MAP_ANONYMOUS = 0x20,
-    AT_PHDR = 3,
-    AT_PHNUM = 5,
-    AT_ENTRY = 9,
 };
 
 #ifdef PACK_AARCH64
@@ -47,7 +44,7 @@ static void make_visible(uint64_t from, uint64_t size)
     __asm__ volatile("dsb ish\n isb" ::: "memory");
 }
 
-__asm__(".globl _start\n_start:\n mov x29, xzr\n mov x0, sp\n bl unpack\n br x0\n");
+__asm__(".globl _start\n_start:\n mov x29, xzr\n bl unpack\n br x0\n");
 #else
 enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10, NR_EXIT = 231 };
 
@@ -66,30 +63,16 @@ static long call(long number, long a, long b, long c, long d)
 
 static void make_visible(uint64_t from, uint64_t size) {}
 
-__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n call unpack\n jmp *%rax\n");
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n call unpack\n jmp *%rax\n");
 #endif
 
 /* The program, as pack wrote it. */
 __asm__(".section .rodata.packed,\"a\"\n.balign 8\npacked:\n.incbin \"" PACKED "\"\n.text\n");
 extern const uint8_t packed[] __attribute__((visibility("hidden")));
 
-uint64_t unpack(uint64_t *stack);
+uint64_t unpack(void);
 
-/* The program finds its own headers (thread-local storage, for one) where the kernel says they are.
- */
-static void correct_auxiliary(uint64_t *stack, const struct packed_head *head)
-{
-    uint64_t *at = stack + 1 + stack[0] + 1; /* behind argc, argv and its NULL */
-    while (*at++) {
-    } /* envp */
-    for (; at[0]; at += 2) {
-        if (at[0] == AT_PHDR) at[1] = head->program_headers;
-        if (at[0] == AT_PHNUM) at[1] = head->program_header_count;
-        if (at[0] == AT_ENTRY) at[1] = head->entry;
-    }
-}
-
-uint64_t unpack(uint64_t *stack)
+uint64_t unpack(void)
 {
     enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + PAGE - 1) & ~(PAGE - 1) };
     const struct packed_head *head = (const void *)packed;
@@ -106,6 +89,5 @@ uint64_t unpack(uint64_t *stack)
         if (call(NR_MPROTECT, (long)segment->address, (long)segment->size,
                  (long)segment->protection, 0))
             call(NR_EXIT, 127, 0, 0, 0);
-    correct_auxiliary(stack, head);
     return head->entry;
 }
