@@ -6,7 +6,7 @@
 
 #include "sys/sys.h"
 
-enum { HANDOFFS = 1024, CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64 };
+enum { CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64 };
 
 /* ---- Connections ----------------------------------------------------------------------------- */
 
@@ -28,11 +28,9 @@ static void serve(struct rn_http_worker *worker, int fd)
 static void on_handoff(struct rn_worker *target, struct rn_node *node)
 {
     struct rn_http_handoff *handoff = rn_container_of(node, struct rn_http_handoff, node);
-    struct rn_http_server *server = handoff->server;
     int fd = handoff->fd;
-    bool back = rn_shared_stack_push(&server->handoffs, handoff);
-    rn_assert(back); /* the stack has room for all of them */
-    serve(&server->workers[rn_worker_index(target)], fd);
+    __atomic_store_n(&handoff->busy, false, __ATOMIC_RELEASE);
+    serve(rn_worker_local(target), fd);
 }
 
 static struct rn_http_worker *least_loaded(struct rn_http_server *server)
@@ -49,15 +47,16 @@ static struct rn_http_worker *least_loaded(struct rn_http_server *server)
 
 static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *target, int fd)
 {
-    struct rn_http_handoff *handoff =
-        target == worker ? NULL : rn_shared_stack_pop(&worker->server->handoffs);
-    if (!handoff) { /* its own, or a thousand are under way */
-        __atomic_fetch_add(&worker->load, 1, __ATOMIC_RELAXED);
+    struct rn_http_handoff *handoff = &target->handoffs[target->handed % RN_HTTP_HANDOFFS];
+    bool own = target == worker || __atomic_load_n(&handoff->busy, __ATOMIC_ACQUIRE);
+    if (own) target = worker;
+    __atomic_fetch_add(&target->load, 1, __ATOMIC_RELAXED);
+    if (own) {
         serve(worker, fd);
         return;
     }
-    __atomic_fetch_add(&target->load, 1, __ATOMIC_RELAXED);
-    *handoff = (struct rn_http_handoff){{NULL, on_handoff}, worker->server, fd};
+    target->handed++;
+    *handoff = (struct rn_http_handoff){{NULL, on_handoff}, fd, true};
     rn_worker_post(target->worker, &handoff->node);
 }
 
@@ -236,17 +235,6 @@ static int check_options(struct rn_http_options *options)
     return 0;
 }
 
-static int make_handoffs(struct rn_http_server *server)
-{
-    struct rn_http_handoff *nodes = rn_map(HANDOFFS * sizeof *nodes);
-    if (!nodes) return -RN_K_ENOMEM;
-    server->handoff_nodes = nodes;
-    int result = rn_shared_stack_init(&server->handoffs, HANDOFFS);
-    for (unsigned i = 0; i < HANDOFFS && result == 0; i++)
-        if (!rn_shared_stack_push(&server->handoffs, &nodes[i])) result = -RN_K_ENOMEM;
-    return result;
-}
-
 int rn_http_server_new(struct rn_http_server **made, const struct rn_http_options *options)
 {
     static const int nowhere = -1;
@@ -315,9 +303,6 @@ static void free_server(struct rn_http_server *server)
 {
     for (unsigned i = 0; i < server->options.workers; i++)
         for_listeners(&server->workers[i], close_listener);
-    rn_shared_stack_fini(&server->handoffs);
-    if (server->handoff_nodes)
-        rn_unmap(server->handoff_nodes, HANDOFFS * sizeof *server->handoff_nodes);
     rn_unmap(server, server->mapped);
 }
 
@@ -335,8 +320,7 @@ int rn_http_server_start(struct rn_http_server *server)
         .on_idle = flush_logs,
         .context = server,
     };
-    int result = make_handoffs(server);
-    if (result == 0) result = rn_runtime_start(&server->runtime, &runtime);
+    int result = rn_runtime_start(&server->runtime, &runtime);
     if (result < 0) server->runtime = NULL;
     return result;
 }

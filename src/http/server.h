@@ -9,12 +9,12 @@
 #include <runnel/http1.h>
 
 #include "base/text.h"
-#include "core/shared_stack.h"
 #include "core/slab.h"
 
 enum {
     RN_HTTP_PARAMETERS_MAX = 8, /* in one route */
     RN_HTTP_LISTENERS_MAX = 16, /* addresses of one server */
+    RN_HTTP_HANDOFFS = 256,     /* connections on their way to one worker; a power of two */
     RN_HTTP_ANSWER_ROOM = 4096, /* free output space before a request is begun */
     /* bytes of an unread body that are read past to keep the connection */
     RN_HTTP_DISCARD_MAX = 256 * 1024,
@@ -97,11 +97,11 @@ struct rn_request {
     struct rn_http1_request http1;
 };
 
-/* A connection on its way from the worker that accepted it to the one that serves it. */
+/* A connection on its way from the worker that accepts for all to the one that serves it. */
 struct rn_http_handoff {
     struct rn_node node;
-    struct rn_http_server *server;
     int fd;
+    bool busy; /* atomic: set by the one, cleared by the other */
 };
 
 struct rn_http_worker {
@@ -124,6 +124,8 @@ struct rn_http_worker {
     struct rn_log log;
     struct rn_log access;
     struct rn_listener listeners[RN_HTTP_LISTENERS_MAX]; /* without `accepted`: not this worker's */
+    uint32_t handed; /* connections by the accepting worker, each in the next place */
+    struct rn_http_handoff handoffs[RN_HTTP_HANDOFFS];
 } __attribute__((aligned(64)));
 
 struct rn_http_server {
@@ -134,8 +136,6 @@ struct rn_http_server {
     uint32_t ended;       /* atomic, a futex: workers that have drained */
     unsigned listener_count;
     size_t mapped;
-    struct rn_shared_stack handoffs; /* those that aren't under way */
-    struct rn_http_handoff *handoff_nodes;
     struct rn_http_worker workers[];
 };
 

@@ -131,11 +131,9 @@ bool rn_websocket_pop(struct rn_http_conn *conn, struct rn_out *out)
     socket->kicked = false;
     if (socket->close_code && !socket->close_sent)
         send_close(conn, out, socket->close_code, RN_BYTES(""));
-    if (handler->writable && !socket->close_sent) {
-        socket->out = out;
-        handler->writable(socket);
-        socket->out = NULL;
-    }
+    socket->out = out;
+    if (handler->writable && !socket->close_sent) handler->writable(socket);
+    socket->out = NULL;
     return out->len != before;
 }
 
@@ -149,9 +147,7 @@ static void on_event(struct rn_http_conn *conn, const struct rn_ws_event *event,
         conn->worker->figures.messages += event->last;
         rn_http_debug(conn, "[WS] fd=%d recv %u bytes", event->data.len);
         if (socket->close_sent) break;
-        socket->out = out;
         socket->route->websocket->data(socket, event);
-        socket->out = NULL;
         break;
     case RN_WS_EVENT_PING:
         if (!socket->close_sent)
@@ -173,6 +169,7 @@ size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, siz
     struct rn_ws_event event;
     size_t used = 0;
     conn->socket.pinged = false;
+    conn->socket.out = out;
     if (!conn->socket.close_sent)
         conn->deadline = now + conn->worker->server->options.ping_interval;
     do {
@@ -183,6 +180,7 @@ size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, siz
         used += rn_ws_next(&conn->socket.ws, in + used, part, &event);
         on_event(conn, &event, out);
     } while (event.kind != RN_WS_EVENT_NONE && !(conn->machine.flags & RN_MACHINE_CLOSE));
+    conn->socket.out = NULL;
     return used;
 }
 

@@ -11,6 +11,18 @@ static const rn_ns retry_time = 100 * RN_MILLISECOND;
 
 static void start(struct rn_listener *listener);
 
+static void begin(struct rn_listener *listener, unsigned code, unsigned flags,
+                  void (*complete)(struct rn_op *op))
+{
+    struct rn_op *op = &listener->op;
+    rn_timer_stop(listener->worker, &listener->retry);
+    op->fd = listener->fd;
+    op->code = (uint8_t)code;
+    op->flags = (uint8_t)flags;
+    op->complete = complete;
+    rn_op_start(listener->worker, op, RN_NEVER);
+}
+
 static void on_closed(struct rn_op *op)
 {
     struct rn_listener *listener = rn_container_of(op, struct rn_listener, op);
@@ -19,11 +31,7 @@ static void on_closed(struct rn_op *op)
 
 static void close_listener(struct rn_listener *listener)
 {
-    rn_timer_stop(listener->worker, &listener->retry);
-    listener->op.code = RN_OP_CLOSE;
-    listener->op.flags = 0;
-    listener->op.complete = on_closed;
-    rn_op_start(listener->worker, &listener->op, RN_NEVER);
+    begin(listener, RN_OP_CLOSE, 0, on_closed);
 }
 
 static void on_accepted(struct rn_op *op)
@@ -49,13 +57,7 @@ static void on_accepted(struct rn_op *op)
 
 static void start(struct rn_listener *listener)
 {
-    struct rn_op *op = &listener->op;
-    rn_timer_stop(listener->worker, &listener->retry);
-    op->fd = listener->fd;
-    op->code = RN_OP_ACCEPT;
-    op->flags = RN_OP_MULTISHOT;
-    op->complete = on_accepted;
-    rn_op_start(listener->worker, op, RN_NEVER);
+    begin(listener, RN_OP_ACCEPT, RN_OP_MULTISHOT, on_accepted);
 }
 
 static void on_retry(struct rn_timer *timer, rn_ns now)
