@@ -31,7 +31,7 @@ HTTPD  := $(wildcard src/app/httpd/*.c)
 # Code of which more is alike packs better: these cost no instructions worth measuring.
 ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion -fno-if-conversion2 \
          -fno-caller-saves -fno-cse-follow-jumps -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra \
-         -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions)
+         -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
 FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -fno-unwind-tables \
         -fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections -fno-math-errno
@@ -70,7 +70,7 @@ $(OUT)/httpd: $(OUT)/httpd.plain
 	cp $< $@
 else
 $(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
-	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -DPACKED='"$(OUT)/httpd.packed"' $(LINK) -s \
+	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -fno-tree-loop-optimize -DPACKED='"$(OUT)/httpd.packed"' $(LINK) -s \
 	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
 	$(STRIP) -s -R .comment -R .note.gnu.property $@
 	$(OUT)/pack $@

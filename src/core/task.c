@@ -94,17 +94,10 @@ void rn_runtime_ring_any(struct rn_runtime *runtime)
 
 int rn_spawn_anywhere(struct rn_runtime *runtime, struct rn_task *task)
 {
-    if (!rn_shared_stack_push(&runtime->shared, task)) return -RN_K_ENOBUFS;
+    task->node.run = spawn_posted;
+    if (!rn_shared_stack_push(&runtime->shared, &task->node)) return -RN_K_ENOBUFS;
     rn_runtime_ring_any(runtime);
     return 0;
-}
-
-/* One a turn, so that the others get theirs; the stack isn't empty, so the worker won't sleep. */
-void rn_worker_take_shared(struct rn_worker *worker)
-{
-    struct rn_shared_stack *shared = &worker->runtime->shared;
-    struct rn_task *task = rn_shared_stack_pop(shared);
-    if (task) spawn_posted(worker, &task->node);
 }
 
 /* ---- Polling --------------------------------------------------------------------------------- */

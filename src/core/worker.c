@@ -89,7 +89,10 @@ static void run_ready(struct rn_worker *worker)
         }
     }
     if (!rn_shared_stack_empty(&worker->runtime->shared)) {
-        if (!worker_full(worker)) rn_worker_take_shared(worker);
+        /* One a turn, so that the others get theirs; while there are more, no worker sleeps. */
+        struct rn_node *node =
+            worker_full(worker) ? NULL : rn_shared_stack_pop(&worker->runtime->shared);
+        if (node) node->run(worker, node);
         /* Rung for more than it can take: the others don't know. */
         if (worker_full(worker)) rn_runtime_ring_any(worker->runtime);
     }

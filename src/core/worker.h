@@ -55,7 +55,7 @@ struct rn_worker {
 
 struct rn_runtime {
     struct rn_runtime_options options;
-    struct rn_shared_stack shared;
+    struct rn_shared_stack shared; /* of struct rn_node: what any worker may run */
     uint32_t stopping; /* atomic */
     uint32_t started;  /* atomic, a futex: workers that have started or failed to */
     uint32_t go;       /* atomic, a futex: all have started */
@@ -78,7 +78,6 @@ void rn_worker_push(struct rn_worker *worker, struct rn_node *node); /* from any
 bool rn_worker_ring(struct rn_worker *worker);
 
 /* core/task.c */
-void rn_worker_take_shared(struct rn_worker *worker);
 /* one that sleeps and can take a shared task */
 void rn_runtime_ring_any(struct rn_runtime *runtime);
 

@@ -305,10 +305,14 @@ int rn_static_open(struct rn_static **made, const struct rn_static_options *opti
     if (!files) return -RN_K_ENOMEM;
     int result = rn_sys_openat(RN_K_AT_FDCWD, options->root,
                                RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC, 0);
+    /* Whether it may be searched isn't asked before something in it is looked for. */
+    struct rn_k_statx info;
+    int searched = result < 0 ? result : rn_sys_statx(result, ".", 0, 0, &info);
     files->size = size;
     files->stride = stride;
     files->sets = (uint32_t)sets;
     files->root = result;
+    if (searched < 0) result = searched;
     files->list = options->list;
     while (files->workers < workers && result >= 0)
         result = rn_slab_init(&rn_static_part(files, files->workers++)->entries,
