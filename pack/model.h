@@ -27,6 +27,7 @@ enum {
     LENGTH_SHORT = 15, /* longer ones take a second tree */
     LENGTH_MAX = LENGTH_MIN + LENGTH_SHORT + 255,
     STATES = 3, /* literals since the last match, at most 2 */
+    STATE_FIRST = 1, /* there was no match */
     DISTANCE_CLASSES = 4,
     DISTANCE_BITS = 5, /* of the tree that gives the number of bits */
 
@@ -48,117 +49,102 @@ enum {
     PROBABILITIES = AT_LITERAL_BEHIND + 256 * 256,
 };
 
-/* What stands before the coded bytes: where the program goes. */
-struct packed_segment {
-    uint32_t address;
-    uint32_t size;       /* in memory */
-    uint32_t protection; /* PROT_… */
-};
+/* The decoder's state: the unpacker keeps it in registers. */
+#ifndef PACK_REGISTER
+#define PACK_REGISTER(type, name, number) static type name
+#endif
+PACK_REGISTER(const uint8_t *, decoder_in, 12);
+PACK_REGISTER(uint32_t, decoder_range, 13);
+PACK_REGISTER(uint32_t, decoder_code, 14);
+#ifndef PACK_PROBABILITIES
+static uint16_t decoder_probabilities[PROBABILITIES];
+#define PACK_PROBABILITIES decoder_probabilities
+#endif
 
-struct packed_head {
-    uint32_t address; /* of the image: all segments */
-    uint32_t size;    /* in memory, page-rounded */
-    uint32_t length;  /* of the bytes that are coded */
-    uint32_t entry;
-    uint32_t code_at; /* offset and length of what the branch filter went over */
-    uint32_t code_length;
-    struct packed_segment segments[3]; /* up to the first with size 0 */
-};
-
-struct decoder {
-    const uint8_t *in;
-    uint32_t range;
-    uint32_t code;
-    uint16_t *probabilities;
-};
-
-/* Without branches, here and below: which way a bit goes is what no processor can guess. */
+/* Without branches: which way a bit goes is what no processor can guess. */
 static void adapt(uint16_t *p, unsigned bit, unsigned shift)
 {
     int32_t toward = bit ? (1 << shift) - 1 : 1 << PROBABILITY_BITS;
     *p = (uint16_t)(*p + ((toward - *p) >> shift));
 }
 
-/* A bit that two contexts know something of: what is expected is the mean of both. */
-static unsigned decode_mixed(struct decoder *decoder, unsigned at, unsigned behind)
+/* Zeroed memory: nothing is known of a context yet, or no more than without the byte before. */
+static void begin_context(uint16_t *p, uint16_t *behind)
 {
-    uint16_t *p = &decoder->probabilities[at], *q = &decoder->probabilities[behind];
-    if (!*q) *q = *p; /* nothing is known behind this byte yet */
-    uint32_t bound = (decoder->range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
-    unsigned bit = decoder->code >= bound;
-    uint32_t code = decoder->code - (bound & -bit);
-    uint32_t range = bound ^ ((bound ^ (decoder->range - bound)) & -bit);
+    if (!*p) *p = 1 << (PROBABILITY_BITS - 1);
+    if (!*behind) *behind = *p;
+}
+
+/* A bit that two contexts know something of: what is expected is the mean of both. */
+static unsigned decode_mixed(unsigned at, unsigned behind)
+{
+    uint16_t *p = &PACK_PROBABILITIES[at], *q = &PACK_PROBABILITIES[behind];
+    begin_context(p, q);
+    uint32_t bound = (decoder_range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
+    unsigned bit = decoder_code >= bound;
+    decoder_code -= bound & -bit;
+    decoder_range = bit ? decoder_range - bound : bound;
     adapt(p, bit, ADAPT_SHIFT);
     adapt(q, bit, at == behind ? PROBABILITY_BITS : ADAPT_FAST_SHIFT);
-    unsigned taken = (unsigned)__builtin_clz(range) & ~7u; /* so that 24 bits are in use again */
-    uint32_t next;
-    __builtin_memcpy(&next, decoder->in, sizeof next);
-    decoder->in += taken / 8;
-    decoder->code =
-        (uint32_t)(((uint64_t)code << 32 | __builtin_bswap32(next)) >> (32 - taken));
-    decoder->range = range << taken;
+    while (decoder_range < 1u << 24) {
+        decoder_range <<= 8;
+        decoder_code = decoder_code << 8 | *decoder_in++;
+    }
     return bit;
 }
 
-static unsigned decode_bit(struct decoder *decoder, unsigned at)
-{
-    return decode_mixed(decoder, at, at);
-}
+static unsigned decode_bit(unsigned at) { return decode_mixed(at, at); }
 
-static unsigned decode_tree(struct decoder *decoder, unsigned at, unsigned bits)
+static unsigned decode_tree(unsigned at, unsigned bits)
 {
     unsigned node = 1, end = 1u << bits;
-    while (node < end) node = node << 1 | decode_bit(decoder, at + node);
+    while (node < end) node = node << 1 | decode_bit(at + node);
     return node - end;
 }
 
-static unsigned decode_distance(struct decoder *decoder, unsigned length)
+static unsigned decode_distance(unsigned length)
 {
     unsigned class = length - LENGTH_MIN < DISTANCE_CLASSES - 1 ? length - LENGTH_MIN
                                                                 : DISTANCE_CLASSES - 1;
-    unsigned bits = decode_tree(decoder, AT_DISTANCE + (class << DISTANCE_BITS), DISTANCE_BITS);
-    unsigned value = 1, node = 1;
-    for (unsigned i = bits; i--;) {
-        unsigned bit = node < 8 ? decode_bit(decoder, AT_LOW + bits * 8 + node)
-                                : decode_bit(decoder, AT_REST + i);
-        node = node << 1 | bit;
-        value = value << 1 | bit;
-    }
+    unsigned bits = decode_tree(AT_DISTANCE + (class << DISTANCE_BITS), DISTANCE_BITS);
+    unsigned value = 1;
+    for (unsigned i = bits; i--;)
+        value = value << 1 | decode_bit(value < 8 ? AT_LOW + bits * 8 + value : AT_REST + i);
     return value;
 }
 
-/* Decodes `length` bytes to `to`, with zeroed memory for PROBABILITIES numbers. */
-static void decode(uint8_t *to, size_t length, const uint8_t *in, uint16_t *probabilities)
+/* Decodes the bytes from `to` to `end`. PACK_PROBABILITIES is zeroed. */
+static void decode(uint8_t *to, uint8_t *end, const uint8_t *in)
 {
-    struct decoder decoder = {in + 4, UINT32_MAX, 0, probabilities};
-    unsigned state = 0;
-    size_t distance = 1;
-    for (unsigned i = 0; i < AT_MATCH_BEHIND; i++) probabilities[i] = 1 << (PROBABILITY_BITS - 1);
-    for (unsigned i = 0; i < 4; i++) decoder.code = decoder.code << 8 | in[i];
-    for (size_t at = 0; at < length;) {
-        unsigned before = at ? to[at - 1] : 0;
-        if (decode_mixed(&decoder, AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before)) {
-            unsigned again = decode_bit(&decoder, AT_AGAIN + state);
-            unsigned run = decode_tree(&decoder, AT_LENGTH + 16 * again, 4);
-            if (run == LENGTH_SHORT) run += decode_tree(&decoder, AT_LONG, 8);
+    unsigned state = STATE_FIRST, before = 0;
+    size_t distance = 0;
+    decoder_in = in;
+    decoder_code = 0;
+    for (unsigned i = 0; i < 4; i++) decoder_code = decoder_code << 8 | *decoder_in++;
+    decoder_range = UINT32_MAX;
+    while (to < end) {
+        if (decode_mixed(AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before)) {
+            unsigned again = decode_bit(AT_AGAIN + state);
+            unsigned run = decode_tree(AT_LENGTH + 16 * again, 4);
+            if (run == LENGTH_SHORT) run += decode_tree(AT_LONG, 8);
             run += LENGTH_MIN;
-            if (!again) distance = decode_distance(&decoder, run);
-            for (; run; run--, at++) to[at] = to[at - distance];
+            if (!again) distance = decode_distance(run);
+            do *to = (uint8_t)(before = *(to - distance)), to++;
+            while (--run);
             state = 0;
             continue;
         }
-        unsigned node = 1, expected = 0, matched = state == 0 && at >= distance;
-        if (matched) expected = to[at - distance];
+        unsigned node = 1, matched = state == 0, expected = matched ? *(to - distance) : 0;
         while (node < 256) {
             unsigned hint = expected >> 7 & 1;
             expected <<= 1;
-            unsigned bit =
-                decode_mixed(&decoder, (matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node,
-                             AT_LITERAL_BEHIND + before * 256 + node);
-            if (hint != bit) matched = 0;
+            unsigned bit = decode_mixed((matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node,
+                                        AT_LITERAL_BEHIND + before * 256 + node);
+            matched &= hint == bit;
             node = node << 1 | bit;
         }
-        to[at++] = (uint8_t)node;
+        *to++ = (uint8_t)node;
+        before = (uint8_t)node;
         if (state < STATES - 1) state++;
     }
 }

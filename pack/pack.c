@@ -1,6 +1,7 @@
 /*
- * pack/pack.c: packs a static program: `pack PROGRAM OUTPUT`. OUTPUT is the head and the coded
- * image, for the unpacker (pack/unpack.c) to carry. `pack PROGRAM` cuts off what none is run from.
+ * pack/pack.c: packs a static program: `pack PROGRAM OUTPUT`. OUTPUT is the coded image and
+ * OUTPUT.h where it goes, for the unpacker (pack/unpack.c). `pack PROGRAM` cuts off what none is
+ * run from.
  *
  * The choice of steps is a shortest path: the price of each way to code the next bytes, from how
  * often each bit went which way in the round before. A few rounds settle it.
@@ -13,7 +14,7 @@
 
 #include "model.h"
 
-enum { ROUNDS = 12, CHAIN_MAX = 3000, OUTPUT_MAX = 1 << 20 };
+enum { ROUNDS = 20, CHAIN_MAX = 3000, OUTPUT_MAX = 1 << 20 };
 
 struct step {
     uint32_t length;   /* 1 with distance 0: a literal */
@@ -55,7 +56,7 @@ static void put_mixed(unsigned at, unsigned behind, unsigned bit)
         return;
     }
     uint16_t *p = &probabilities[at], *q = &probabilities[behind];
-    if (!*q) *q = *p;
+    begin_context(p, q);
     uint32_t bound = (range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
     counts[at][bit]++;
     if (at != behind) counts[behind][bit]++;
@@ -94,7 +95,7 @@ static unsigned byte_before(size_t at)
 
 static void put_literal(size_t at, unsigned state, uint32_t distance)
 {
-    unsigned node = 1, matched = state == 0 && at >= distance;
+    unsigned node = 1, matched = state == 0;
     unsigned expected = matched ? image[at - distance] : 0;
     unsigned before = byte_before(at);
     put_mixed(AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before, 0);
@@ -187,7 +188,7 @@ static void offer_all(size_t at)
     measured = 0;
     put_literal(at, nodes[at].state, nodes[at].distance);
     offer(at, (struct step){1, 0}, measured);
-    if (at >= nodes[at].distance)
+    if (nodes[at].distance)
         offer_matches(at, nodes[at].distance, LENGTH_MIN, common(at - nodes[at].distance, at));
     size_t best = LENGTH_MIN - 1;
     int32_t other = at + 1 < image_length ? chain[at] : -1;
@@ -213,7 +214,7 @@ static void choose(void)
 {
     measuring = 1;
     for (size_t i = 0; i <= image_length; i++) nodes[i].price = 1e30;
-    nodes[0] = (struct node){.distance = 1};
+    nodes[0] = (struct node){.state = STATE_FIRST};
     for (size_t i = 0; i < image_length; i++) offer_all(i);
     measuring = 0;
 }
@@ -222,12 +223,11 @@ static void encode(void)
 {
     static struct step steps[OUTPUT_MAX];
     size_t count = 0, at = 0;
-    uint32_t distance = 1;
-    unsigned state = 0;
+    uint32_t distance = 0;
+    unsigned state = STATE_FIRST;
     for (size_t i = image_length; i; i -= nodes[i].step.length) steps[count++] = nodes[i].step;
     memset(counts, 0, sizeof counts);
-    for (unsigned i = 0; i < PROBABILITIES; i++)
-        probabilities[i] = i < AT_MATCH_BEHIND ? 1 << (PROBABILITY_BITS - 1) : 0;
+    memset(probabilities, 0, sizeof probabilities);
     low = 0;
     range = UINT32_MAX;
     output_length = 0;
@@ -263,43 +263,67 @@ static uint8_t *read_file(const char *name, size_t *length)
     return bytes;
 }
 
-static struct packed_head make_image(const uint8_t *program, const char *name)
+/* What the unpacker must know of the program; it is compiled with it. */
+struct layout {
+    uint64_t address; /* of the image: all segments */
+    uint64_t end;     /* in memory, page-rounded */
+    uint64_t length;  /* of the bytes that are coded */
+    uint64_t entry;
+    uint64_t code_at; /* offset and length of what the branch filter goes over */
+    uint64_t code_length;
+    char segments[512]; /* SEGMENT(address, size, protection) … */
+};
+
+static struct layout make_image(const uint8_t *program, const char *name)
 {
     const Elf64_Ehdr *elf = (const void *)program;
     const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
-    struct packed_head head = {.entry = (uint32_t)elf->e_entry};
+    struct layout layout = {.entry = elf->e_entry};
     unsigned count = 0;
     if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_EXEC)
         fail("no static program:", name);
     for (unsigned i = 0; i < elf->e_phnum; i++) {
         const Elf64_Phdr *load = &headers[i];
         if (load->p_type != PT_LOAD) continue;
-        if (count == 2) fail("too many segments in", name);
+        if (count == 4) fail("too many segments in", name);
         uint64_t from = load->p_vaddr & ~(uint64_t)(PAGE - 1);
-        if (!count) head.address = (uint32_t)from;
-        if (load->p_flags & PF_X) {
-            head.code_at = (uint32_t)load->p_vaddr - head.address;
-            head.code_length = (uint32_t)load->p_filesz;
-        }
         uint64_t end = load->p_vaddr + load->p_memsz;
-        if (end > UINT32_MAX) fail("not below 4 GiB:", name);
-        head.segments[count++] = (struct packed_segment){
-            (uint32_t)from, (uint32_t)(end - from),
-            (load->p_flags & PF_R ? 1u : 0) | (load->p_flags & PF_W ? 2u : 0) |
-                (load->p_flags & PF_X ? 4u : 0)};
-        head.size = (uint32_t)((end + PAGE - 1) & ~(uint64_t)(PAGE - 1)) - head.address;
-        head.length = (uint32_t)(load->p_vaddr + load->p_filesz) - head.address;
-        memcpy(image + (load->p_vaddr - head.address), program + load->p_offset, load->p_filesz);
+        if (!count++) layout.address = from;
+        if (load->p_flags & PF_X) {
+            layout.code_at = load->p_vaddr - layout.address;
+            layout.code_length = load->p_filesz;
+        }
+        sprintf(layout.segments + strlen(layout.segments), " SEGMENT(0x%lx, 0x%lx, %u)", from,
+                end - from,
+                (load->p_flags & PF_R ? 1u : 0) | (load->p_flags & PF_W ? 2u : 0) |
+                    (load->p_flags & PF_X ? 4u : 0));
+        layout.end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+        layout.length = load->p_vaddr + load->p_filesz - layout.address;
+        memcpy(image + (load->p_vaddr - layout.address), program + load->p_offset, load->p_filesz);
     }
-    return head;
+    return layout;
 }
 
-static void write_file(const char *name, const void *head, size_t head_length, const void *rest,
-                       size_t rest_length)
+static void write_layout(const char *to, const struct layout *layout)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s.h", to);
+    FILE *file = fopen(name, "w");
+    if (!file ||
+        fprintf(file,
+                "#define IMAGE 0x%lx\n#define IMAGE_END 0x%lx\n#define CODED_LENGTH 0x%lx\n"
+                "#define ENTRY 0x%lx\n#define CODE_AT 0x%lx\n#define CODE_LENGTH 0x%lx\n"
+                "#define SEGMENTS%s\n",
+                layout->address, layout->end, layout->length, layout->entry, layout->code_at,
+                layout->code_length, layout->segments) < 0 ||
+        fclose(file))
+        fail("cannot write", name);
+}
+
+static void write_file(const char *name, const void *from, size_t length)
 {
     FILE *file = fopen(name, "wb");
-    if (!file || fwrite(head, 1, head_length, file) != head_length ||
-        fwrite(rest, 1, rest_length, file) != rest_length || fclose(file))
+    if (!file || fwrite(from, 1, length, file) != length || fclose(file))
         fail("cannot write", name);
 }
 
@@ -316,7 +340,7 @@ static void trim(const char *name)
             end = headers[i].p_offset + headers[i].p_filesz;
     elf->e_shoff = 0;
     elf->e_shnum = elf->e_shstrndx = 0;
-    write_file(name, program, end, "", 0);
+    write_file(name, program, end);
 }
 
 static void pack(const char *from, const char *to)
@@ -324,11 +348,11 @@ static void pack(const char *from, const char *to)
     size_t length;
     uint8_t *program = read_file(from, &length);
     image = calloc(1, OUTPUT_MAX);
-    struct packed_head head = make_image(program, from);
-    image_length = head.length;
+    struct layout layout = make_image(program, from);
+    image_length = layout.length;
     uint8_t *plain = malloc(image_length);
     memcpy(plain, image, image_length);
-    filter_branches(image + head.code_at, head.code_length, 0);
+    filter_branches(image + layout.code_at, layout.code_length, 0);
     nodes = calloc(image_length + LENGTH_MAX + 1, sizeof *nodes);
     chain = calloc(image_length + 1, sizeof *chain);
     make_chains();
@@ -337,12 +361,12 @@ static void pack(const char *from, const char *to)
         choose();
         encode();
     }
-    static uint16_t memory[PROBABILITIES];
     uint8_t *back = calloc(1, OUTPUT_MAX);
-    decode(back, image_length, output, memory);
-    filter_branches(back + head.code_at, head.code_length, 1);
+    decode(back, back + image_length, output);
+    filter_branches(back + layout.code_at, layout.code_length, 1);
     if (memcmp(back, plain, image_length)) fail("unpacked it isn't the same:", from);
-    write_file(to, &head, sizeof head, output, output_length);
+    write_file(to, output, output_length);
+    write_layout(to, &layout);
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,22 @@
  * the protection that each of its parts asks for, and goes on there. No page is ever writable and
  * executable at once.
  */
+#include LAYOUT
+
+/* The machine code's registers 12 to 14 on x86-64, 20 to 22 on AArch64: callee-saved, ours alone.
+ */
+#ifdef PACK_AARCH64
+#define PACK_REGISTER_12 "x20"
+#define PACK_REGISTER_13 "x21"
+#define PACK_REGISTER_14 "x22"
+#else
+#define PACK_REGISTER_12 "r12"
+#define PACK_REGISTER_13 "r13"
+#define PACK_REGISTER_14 "r14"
+#endif
+#define PACK_REGISTER(type, name, number) register type name __asm__(PACK_REGISTER_##number)
+#define PACK_PROBABILITIES ((uint16_t *)IMAGE_END)
+
 #include "model.h"
 
 enum {
@@ -14,7 +30,7 @@ enum {
 };
 
 #ifdef PACK_AARCH64
-enum { NR_MMAP = 222, NR_MUNMAP = 215, NR_MPROTECT = 226, NR_EXIT = 94 };
+enum { NR_MMAP = 222, NR_MUNMAP = 215, NR_MPROTECT = 226 };
 
 static long call(long number, long a, long b, long c, long d)
 {
@@ -46,7 +62,7 @@ static void make_visible(uint64_t from, uint64_t size)
 
 __asm__(".globl _start\n_start:\n mov x29, xzr\n bl unpack\n br x0\n");
 #else
-enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10, NR_EXIT = 231 };
+enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10 };
 
 static long call(long number, long a, long b, long c, long d)
 {
@@ -67,7 +83,7 @@ __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n call unpack\n jmp *%rax\n");
 #endif
 
 /* The program, as pack wrote it. */
-__asm__(".section .rodata.packed,\"a\"\n.balign 8\npacked:\n.incbin \"" PACKED "\"\n.text\n");
+__asm__(".section .rodata.packed,\"a\"\npacked:\n.incbin \"" PACKED "\"\n.text\n");
 extern const uint8_t packed[] __attribute__((visibility("hidden")));
 
 uint64_t unpack(void);
@@ -75,19 +91,17 @@ uint64_t unpack(void);
 uint64_t unpack(void)
 {
     enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + PAGE - 1) & ~(PAGE - 1) };
-    const struct packed_head *head = (const void *)packed;
-    uint8_t *image = (uint8_t *)(uintptr_t)head->address;
-    long size = (long)head->size;
-    long mapped = call(NR_MMAP, (long)image, size + SCRATCH, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
-    if (mapped != (long)image) call(NR_EXIT, 127, 0, 0, 0);
-    decode(image, head->length, packed + sizeof *head, (uint16_t *)(void *)(image + size));
-    filter_branches(image + head->code_at, head->code_length, 1);
-    call(NR_MUNMAP, (long)image + size, SCRATCH, 0, 0);
-    make_visible(head->address + head->code_at, head->code_length);
-    for (const struct packed_segment *segment = head->segments; segment->size; segment++)
-        if (call(NR_MPROTECT, (long)segment->address, (long)segment->size,
-                 (long)segment->protection, 0))
-            call(NR_EXIT, 127, 0, 0, 0);
-    return head->entry;
+    if (call(NR_MMAP, IMAGE, IMAGE_END - IMAGE + SCRATCH, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) != IMAGE)
+        __builtin_trap();
+    decode((uint8_t *)IMAGE, (uint8_t *)IMAGE + CODED_LENGTH, packed);
+    filter_branches((uint8_t *)IMAGE + CODE_AT, CODE_LENGTH, 1);
+    call(NR_MUNMAP, IMAGE_END, SCRATCH, 0, 0);
+    make_visible(IMAGE + CODE_AT, CODE_LENGTH);
+    long failed = 0;
+#define SEGMENT(address, size, protection)                                                         \
+    failed |= call(NR_MPROTECT, address, size, protection, 0);
+    SEGMENTS
+    if (failed) __builtin_trap();
+    return ENTRY;
 }
