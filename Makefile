@@ -70,7 +70,8 @@ $(OUT)/httpd: $(OUT)/httpd.plain
 	cp $< $@
 else
 $(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
-	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -Oz -fno-tree-loop-optimize -DPACKED='"$(OUT)/httpd.packed"' \
+	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -Oz $(if $(findstring clang,$(FREE_CC)),,-fno-tree-loop-optimize) \
+	    -DPACKED='"$(OUT)/httpd.packed"' \
 	    -DLAYOUT='"$(OUT)/httpd.packed.h"' -I. $(LINK) -s \
 	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
 	$(STRIP) -s -R .comment -R .note.gnu.property $@
