@@ -3,10 +3,24 @@
  * the protection that each of its parts asks for, and goes on there. No page is ever writable and
  * executable at once.
  */
+#include <stdint.h>
+
 #include LAYOUT
 
-/* The machine code's registers 12 to 14 on x86-64, 20 to 22 on AArch64: callee-saved, ours alone.
- */
+#define PACK_PROBABILITIES ((uint16_t *)IMAGE_END)
+#ifdef __clang__
+/* It keeps no variables in registers for good: they stand behind the probabilities. */
+struct decoder_state {
+    const uint8_t *in;
+    uint32_t range, code;
+};
+#define PACK_REGISTER(type, name, number)
+#define decoder_state ((struct decoder_state *)(PACK_PROBABILITIES + PROBABILITIES))
+#define decoder_in    decoder_state->in
+#define decoder_range decoder_state->range
+#define decoder_code  decoder_state->code
+#else
+/* Callee-saved registers, ours alone. */
 #ifdef PACK_AARCH64
 #define PACK_REGISTER_12 "x20"
 #define PACK_REGISTER_13 "x21"
@@ -17,7 +31,7 @@
 #define PACK_REGISTER_14 "r14"
 #endif
 #define PACK_REGISTER(type, name, number) register type name __asm__(PACK_REGISTER_##number)
-#define PACK_PROBABILITIES ((uint16_t *)IMAGE_END)
+#endif
 
 #include "model.h"
 
@@ -90,7 +104,7 @@ uint64_t unpack(void);
 
 uint64_t unpack(void)
 {
-    enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + PAGE - 1) & ~(PAGE - 1) };
+    enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + 16 + PAGE - 1) & ~(PAGE - 1) };
     if (call(NR_MMAP, IMAGE, IMAGE_END - IMAGE + SCRATCH, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) != IMAGE)
         __builtin_trap();
