@@ -121,10 +121,12 @@ void rn_request_on(struct rn_request *request, const struct rn_request_callbacks
 /* Runs a task for this request: rn_request_state begins with a struct rn_task. The task may await
  * anything, and responds with the calls above (rn_response_write then fills a buffer of the
  * request's own; await rn_request_writable when it returns less than was given). If the connection
- * is lost the task is cancelled. */
+ * is lost the task is cancelled; if it ends without a whole response the connection is reset. */
 int rn_request_spawn(struct rn_request *request,
                      enum rn_poll (*poll)(struct rn_task *task, struct rn_cx *cx));
 struct rn_request *rn_request_of(struct rn_task *task);
+/* For the request's own task to await: there is room for content, or the task is cancelled. */
+struct rn_future *rn_request_writable(struct rn_request *request);
 
 /* ---- WebSocket ------------------------------------------------------------------------------- */
 

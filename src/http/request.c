@@ -96,8 +96,10 @@ void rn_request_begin(struct rn_http_conn *conn, struct rn_request *request)
 void rn_request_free(struct rn_request *request)
 {
     struct rn_http_conn *conn = request->conn;
+    struct rn_pool *pool = rn_worker_pool(conn->worker->worker);
     if (request->stash.owner) request->stash.owner->release(request->stash.owner);
-    if (request->buf) rn_pool_put(rn_worker_pool(conn->worker->worker), request->buf);
+    if (request->buf) rn_pool_put(pool, request->buf);
+    if (request->stash_buf) rn_pool_put(pool, request->stash_buf);
     rn_slab_put(&conn->worker->requests, request);
     conn->request = NULL;
 }
@@ -115,11 +117,20 @@ static bool keep(struct rn_request *request)
     return true;
 }
 
-static void prepare_stash(struct rn_request *request)
+/* Head and body may leave too little: then output has a buffer for itself. */
+static bool prepare_stash(struct rn_request *request)
 {
+    struct rn_buf *buf = request->buf;
     uint32_t used = request->head_len + request->body_len;
-    request->stash.data = request->buf->data + used;
-    request->stash.cap = request->buf->cap - used;
+    if (buf->cap - used < RN_HTTP_ANSWER_ROOM) {
+        buf = rn_pool_take_reserved(rn_worker_pool(rn_request_worker(request)));
+        if (!buf) return false;
+        request->stash_buf = buf;
+        used = 0;
+    }
+    request->stash.data = buf->data + used;
+    request->stash.cap = buf->cap - used;
+    return true;
 }
 
 /* ---- The handler ----------------------------------------------------------------------------- */
@@ -158,10 +169,8 @@ static void call_handler(struct rn_request *request)
     if (request->response == RN_RESPONSE_ENDED || request->broken) return;
     if (!request->callbacks && !request->task_alive) { /* the handler forgot to answer */
         request->broken = true;
-    } else if (!keep(request)) {
+    } else if (!keep(request) || !prepare_stash(request)) {
         rn_request_fail(request, 503);
-    } else {
-        prepare_stash(request);
     }
 }
 
@@ -289,6 +298,8 @@ static void pop_stash(struct rn_request *request, struct rn_out *out)
     memcpy(out->data + out->len, stash->data, len);
     out->len += (uint32_t)len;
     stash->len -= (uint32_t)len;
+    if (request->task_waits) rn_wake(request->waker);
+    request->task_waits = false;
     memmove(stash->data, stash->data + len, stash->len);
     if (stash->len || !stash->sealed) return;
     enum { TAIL = offsetof(struct rn_out, slice) };
@@ -310,6 +321,20 @@ void rn_request_pop(struct rn_request *request, struct rn_out *out)
 struct rn_request *rn_request_of(struct rn_task *task)
 {
     return rn_container_of((uint8_t *)task, struct rn_request, state);
+}
+
+static enum rn_poll poll_writable(struct rn_future *future, struct rn_cx *cx)
+{
+    struct rn_request *request = rn_container_of(future, struct rn_request, writable);
+    if (rn_response_room(request) || cx->cancelled) return RN_READY;
+    request->task_waits = true;
+    return RN_PENDING;
+}
+
+struct rn_future *rn_request_writable(struct rn_request *request)
+{
+    request->writable.poll = poll_writable;
+    return &request->writable;
 }
 
 static void task_done(struct rn_task *task)

@@ -125,6 +125,7 @@ size_t rn_response_room(const struct rn_request *request)
 static void count_content(struct rn_request *request, uint64_t len)
 {
     request->content += len;
+    if (request->out == &request->stash) rn_stream_driver_kick(&request->conn->driver);
     if (request->remaining == RN_LENGTH_UNKNOWN) return;
     rn_assert(len <= request->remaining);
     request->remaining -= len;
@@ -206,8 +207,7 @@ static void finish(struct rn_request *request, const char *type, const void *bod
 int rn_respond(struct rn_request *request, unsigned status, const char *type, const void *body,
                size_t len)
 {
-    enum { HEAD_ROOM = 512 };
-    if (!rn_request_is_head(request) && len + HEAD_ROOM > rn_response_room(request))
+    if (!rn_request_is_head(request) && len + RN_HTTP_ANSWER_HEAD > rn_response_room(request))
         return RN_E_LIMIT;
     rn_response_start(request, status);
     finish(request, type, body, len);

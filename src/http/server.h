@@ -15,7 +15,9 @@ enum {
     RN_HTTP_PARAMETERS_MAX = 8, /* in one route */
     RN_HTTP_LISTENERS_MAX = 16, /* addresses of one server */
     RN_HTTP_HANDOFFS = 256,     /* connections on their way to one worker; a power of two */
-    RN_HTTP_ANSWER_ROOM = 4096, /* free output space before a request is begun */
+    /* free output space before a request is begun: a head and 4 KiB */
+    RN_HTTP_ANSWER_HEAD = 512,
+    RN_HTTP_ANSWER_ROOM = 4096 + RN_HTTP_ANSWER_HEAD,
     /* bytes of an unread body that are read past to keep the connection */
     RN_HTTP_DISCARD_MAX = 256 * 1024,
 };
@@ -67,6 +69,7 @@ struct rn_request {
     const uint8_t *head;   /* in the driver's buffer, or in `buf` once it is kept */
     struct rn_out *out;    /* the driver's during its calls, otherwise `stash` */
     struct rn_buf *buf;    /* keeps head and body of a request that isn't answered at once */
+    struct rn_buf *stash_buf; /* for the stash when there is too little room behind them */
     const struct rn_request_callbacks *callbacks;
     uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
     uint64_t content;      /* content of the response so far: for the log */
@@ -86,12 +89,14 @@ struct rn_request {
     bool state_clean;
     bool body_ended;       /* and the handler knows */
     bool task_alive;
+    bool task_waits;       /* for room in the stash */
     bool lost;             /* the connection is gone */
     bool head_begun;       /* a part of the head has come */
     uint64_t discarded;
     struct rn_http1_body body;
     struct rn_out stash;
     rn_waker waker;
+    struct rn_future writable;
     struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX];
     uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
     struct rn_http1_request http1;
