@@ -22,7 +22,7 @@ enum { PAGE = 4096 };
 enum {
     PROBABILITY_BITS = 12,
     ADAPT_SHIFT = 5,
-    ADAPT_FAST_SHIFT = 2, /* of what has a context of 256 and is rarely met */
+    ADAPT_FAST_SHIFT = 3, /* of what has a context of 256 and is rarely met */
     LENGTH_MIN = 2,
     LENGTH_SHORT = 15, /* longer ones take a second tree */
     LENGTH_MAX = LENGTH_MIN + LENGTH_SHORT + 255,
@@ -75,12 +75,12 @@ static void begin_context(uint16_t *p, uint16_t *behind)
     if (!*behind) *behind = *p;
 }
 
-/* A bit that two contexts know something of: what is expected is the mean of both. */
+/* A bit that two contexts know something of: the one with the byte before counts threefold. */
 static unsigned decode_mixed(unsigned at, unsigned behind)
 {
     uint16_t *p = &PACK_PROBABILITIES[at], *q = &PACK_PROBABILITIES[behind];
     begin_context(p, q);
-    uint32_t bound = (decoder_range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
+    uint32_t bound = (decoder_range >> (PROBABILITY_BITS + 2)) * (*p + 3u * *q);
     unsigned bit = decoder_code >= bound;
     decoder_code -= bound & -bit;
     decoder_range = bit ? decoder_range - bound : bound;

@@ -52,12 +52,12 @@ static void put_mixed(unsigned at, unsigned behind, unsigned bit)
 {
     if (measuring) {
         measured += at == behind ? prices[at][bit]
-                                 : 1 - log2(exp2(-prices[at][bit]) + exp2(-prices[behind][bit]));
+                                 : 2 - log2(exp2(-prices[at][bit]) + 3 * exp2(-prices[behind][bit]));
         return;
     }
     uint16_t *p = &probabilities[at], *q = &probabilities[behind];
     begin_context(p, q);
-    uint32_t bound = (range >> (PROBABILITY_BITS + 1)) * (uint32_t)(*p + *q);
+    uint32_t bound = (range >> (PROBABILITY_BITS + 2)) * (*p + 3u * *q);
     counts[at][bit]++;
     if (at != behind) counts[behind][bit]++;
     low += bit ? bound : 0;
