@@ -148,7 +148,8 @@ struct rn_websocket_handler {
 RN_MUST_USE int rn_websocket_send(struct rn_websocket *socket, enum rn_ws_opcode opcode, bool first,
                                   bool last, const void *data, size_t len);
 void rn_websocket_kick(struct rn_websocket *socket);
-/* Starts the closing handshake. */
+/* Starts the closing handshake. The reason goes out when a callback of this socket calls it; from
+ * elsewhere the code goes alone. */
 void rn_websocket_close(struct rn_websocket *socket, uint16_t code, rn_bytes reason);
 void *rn_websocket_context(const struct rn_websocket *socket); /* the route's */
 void **rn_websocket_user(struct rn_websocket *socket);         /* a pointer of the user's own */

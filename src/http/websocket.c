@@ -78,7 +78,10 @@ int rn_websocket_send(struct rn_websocket *socket, enum rn_ws_opcode opcode, boo
                       const void *data, size_t len)
 {
     if (socket->close_sent) return RN_E_CLOSED;
-    if (!socket->out || rn_out_room(socket->out) < len + RN_WS_HEADER_MAX) return -RN_K_ENOBUFS;
+    if (!socket->out || rn_out_room(socket->out) < len + RN_WS_HEADER_MAX) {
+        socket->kicked = true; /* `writable` is due when the output is sent */
+        return -RN_K_ENOBUFS;
+    }
     put_frame(socket->out, last, first ? opcode : RN_WS_CONTINUATION, data, len);
     return 0;
 }
