@@ -22,38 +22,13 @@ static const char suffixes[RN_HTTP_CODINGS][5] = {"", ".gz", ".zst", ".br"};
 
 /* ---- Opening -------------------------------------------------------------------------------- */
 
-/* Without openat2: a segment at a time and no symbolic link at all, for what one leads to can't be
- * checked before it is followed. */
-static int walk(int root, char *path, int flags)
-{
-    for (int directory = root;;) {
-        char *slash = path;
-        while (*slash && *slash != '/') slash++;
-        char kept = *slash;
-        bool last = !kept || !slash[1];
-        *slash = 0;
-        int fd = rn_sys_openat(directory, *path ? path : ".",
-                               (last ? flags : RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC) |
-                                   RN_K_O_NOFOLLOW,
-                               0);
-        *slash = kept;
-        if (directory != root) rn_sys_close(directory);
-        if (last || fd < 0) return fd;
-        directory = fd;
-        path = slash + 1;
-    }
-}
-
-static int open_beneath(int root, char *path, int flags)
+static int open_beneath(int root, const char *path, int flags)
 {
     struct rn_k_open_how how = {
         .flags = (unsigned)flags,
         .resolve = RN_K_RESOLVE_BENEATH | RN_K_RESOLVE_NO_MAGICLINKS,
     };
-    int fd = rn_sys_openat2(root, *path ? path : ".", &how);
-    /* A kernel before 5.6; a sandbox may say EPERM for a call that it doesn't know. */
-    if (fd == -RN_K_ENOSYS || fd == -RN_K_EPERM) fd = walk(root, path, flags);
-    return fd;
+    return rn_sys_openat2(root, *path ? path : ".", &how);
 }
 
 static void drop(struct rn_out_owner *owner)
@@ -305,14 +280,13 @@ int rn_static_open(struct rn_static **made, const struct rn_static_options *opti
     if (!files) return -RN_K_ENOMEM;
     int result = rn_sys_openat(RN_K_AT_FDCWD, options->root,
                                RN_K_O_PATH | RN_K_O_DIRECTORY | RN_K_O_CLOEXEC, 0);
-    /* Whether it may be searched isn't asked before something in it is looked for. */
-    struct rn_k_statx info;
-    int searched = result < 0 ? result : rn_sys_statx(result, ".", 0, 0, &info);
     files->size = size;
     files->stride = stride;
     files->sets = (uint32_t)sets;
     files->root = result;
-    if (searched < 0) result = searched;
+    /* Whether it may be searched, and whether this kernel has openat2 at all, since Linux 5.6. */
+    if (result >= 0) result = open_beneath(result, "", RN_K_O_PATH | RN_K_O_CLOEXEC);
+    if (result >= 0) rn_sys_close(result);
     files->list = options->list;
     while (files->workers < workers && result >= 0)
         result = rn_slab_init(&rn_static_part(files, files->workers++)->entries,
