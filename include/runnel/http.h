@@ -23,7 +23,7 @@ extern "C" {
 
 struct rn_request;
 struct rn_websocket;
-struct rn_out_owner;
+struct rn_out_owner; /* runnel/machine.h */
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
 
