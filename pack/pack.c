@@ -51,8 +51,9 @@ static void carry(void)
 static void put_mixed(unsigned at, unsigned behind, unsigned bit)
 {
     if (measuring) {
-        measured += at == behind ? prices[at][bit]
-                                 : 2 - log2(exp2(-prices[at][bit]) + 3 * exp2(-prices[behind][bit]));
+        measured += at == behind
+                        ? prices[at][bit]
+                        : 2 - log2(exp2(-prices[at][bit]) + 3 * exp2(-prices[behind][bit]));
         return;
     }
     uint16_t *p = &probabilities[at], *q = &probabilities[behind];

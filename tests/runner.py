@@ -88,7 +88,7 @@ def parse_cmocka(program, code, output):
     tally = Tally()
     running = None
     for line in output.splitlines():
-        match = re.match(r"\[\s*(RUN|OK|FAILED|SKIPPED|ERROR)\s*\] (\S+)$", line)
+        match = re.match(r"\[\s*(RUN|OK|FAILED|SKIPPED|ERROR)\s*\] (\S+(?: on \S+)?)$", line)
         if not match:
             continue
         kind, name = match.groups()

@@ -6,7 +6,7 @@
 #include "app/httpd/httpd.h"
 
 const char demo_page[] =
-    "<!doctype html><meta charset=utf-8><title>Runnel</title>"
+    "<!doctype html><html lang=en><meta charset=utf-8><title>Runnel</title>"
     "<meta name=viewport content=width=device-width><link rel=icon href=data:,>"
     "<style>body{font:1em/1.5 system-ui;max-width:44em;margin:auto;padding:1em;"
     "color-scheme:light dark}pre{background:#8882;padding:1em;overflow:auto;max-height:24em}"
