@@ -27,7 +27,7 @@ static __attribute__((noinline)) void compress(uint32_t hash[5], uint32_t *words
         if (part == 2) next = (v[1] & v[2]) | (v[3] & (v[1] | v[2]));
         next += rotate_left(v[0], 5) + v[4] + constants[part] + words[0];
         words[16] = rotate_left(words[13] ^ words[8] ^ words[2] ^ words[0], 1);
-        memmove(v + 1, v, 4 * sizeof(v[0]));
+        for (unsigned k = 4; k; k--) v[k] = v[k - 1];
         v[2] = rotate_left(v[2], 30);
         v[0] = next;
     }

@@ -1,9 +1,8 @@
 /*
  * sys/free_mem.c: the functions that the compiler itself calls: memcpy and its family, strlen.
  *
- * Small code that is fast at the sizes of a network program. Up to 32 bytes, a few moves that
- * overlap in the middle; then 16 bytes at a time with the last 16 overlapping; from LARGE on, the
- * string instructions of x86-64, which are fastest there and slow to start.
+ * Small code that is fast at the sizes of a network program: below 16 bytes, two moves that overlap
+ * in the middle; then 16 bytes at a time with the last 16 overlapping.
  * This file is built without link-time optimisation and without knowledge of these functions, or
  * the compiler would turn their loops into calls of themselves.
  */
@@ -12,12 +11,9 @@
 typedef uint64_t word_vector __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint64_t word64 __attribute__((aligned(1), may_alias));
 typedef uint32_t word32 __attribute__((aligned(1), may_alias));
-typedef uint16_t word16 __attribute__((aligned(1), may_alias));
 
 #define AT(type, pointer, offset) (*(type *)((char *)(pointer) + (offset)))
 #define FROM(type, pointer, offset) (*(const type *)((const char *)(pointer) + (offset)))
-
-#define LARGE 512
 
 /* Moves len bytes, from size to twice that: both ends are read before anything is written. */
 #define MOVE_ENDS(type, to, from, len)                                                             \
@@ -28,48 +24,31 @@ typedef uint16_t word16 __attribute__((aligned(1), may_alias));
         AT(type, to, (len) - sizeof(type)) = last;                                                 \
     } while (0)
 
-static inline void move_small(void *to, const void *from, size_t len)
+/* Also where the areas overlap, when `to` is the lower one. */
+void *memcpy(void *restrict to, const void *restrict from, size_t len)
 {
-    if (len >= 8)
-        MOVE_ENDS(word64, to, from, len);
-    else if (len >= 4)
-        MOVE_ENDS(word32, to, from, len);
-    else if (len >= 2)
-        MOVE_ENDS(word16, to, from, len);
-    else if (len)
-        AT(char, to, 0) = FROM(char, from, 0);
-}
-
-void *memmove(void *to, const void *from, size_t len)
-{
-    if (len < 16) {
-        move_small(to, from, len);
-        return to;
-    }
-    if ((uintptr_t)to - (uintptr_t)from >= len) { /* the end of `from` is not below `to` */
-#if defined(__x86_64__)
-        if (len >= LARGE) {
-            void *next = to;
-            __asm__ volatile("rep movsb" : "+D"(next), "+S"(from), "+c"(len)::"memory");
-            return to;
-        }
-#endif
+    if (len >= 16) {
         word_vector last = FROM(word_vector, from, len - 16);
         for (size_t i = 0; i < len - 16; i += 16)
             AT(word_vector, to, i) = FROM(word_vector, from, i);
         AT(word_vector, to, len - 16) = last;
+    } else if (len >= 8) {
+        MOVE_ENDS(word64, to, from, len);
+    } else if (len >= 4) {
+        MOVE_ENDS(word32, to, from, len);
     } else {
-        word_vector first = FROM(word_vector, from, 0);
-        for (size_t i = len - 16; i < len; i -= 16)
-            AT(word_vector, to, i) = FROM(word_vector, from, i);
-        AT(word_vector, to, 0) = first;
+        for (size_t i = 0; i < len; i++) AT(char, to, i) = FROM(char, from, i);
     }
     return to;
 }
 
-#define STRING(text) #text
-#define ALIAS(name) __attribute__((alias(STRING(name)))) /* the test renames these functions */
-void *memcpy(void *restrict to, const void *restrict from, size_t len) ALIAS(memmove);
+/* Little is moved upwards, so that goes a byte at a time. */
+void *memmove(void *to, const void *from, size_t len)
+{
+    if ((uintptr_t)to - (uintptr_t)from >= len) return memcpy(to, from, len);
+    while (len--) AT(char, to, len) = FROM(char, from, len);
+    return to;
+}
 
 /* Little is set where time counts, so x86-64 has its string instruction at every size. */
 void *memset(void *to, int byte, size_t len)
@@ -89,20 +68,15 @@ void *memset(void *to, int byte, size_t len)
 
 int memcmp(const void *a, const void *b, size_t len)
 {
-    if (len < 8) {
-        for (size_t i = 0; i < len; i++) {
-            int difference = FROM(uint8_t, a, i) - FROM(uint8_t, b, i);
-            if (difference) return difference;
-        }
-        return 0;
+    for (; len >= 8 && FROM(word64, a, 0) == FROM(word64, b, 0); len -= 8) {
+        a = &FROM(char, a, 8);
+        b = &FROM(char, b, 8);
     }
-    for (size_t i = 0;; i += 8) {
-        if (i > len - 8) i = len - 8; /* what it has in common with the last one is equal */
-        uint64_t x = __builtin_bswap64(FROM(word64, a, i));
-        uint64_t y = __builtin_bswap64(FROM(word64, b, i));
-        if (x != y) return x < y ? -1 : 1;
-        if (i == len - 8) return 0;
+    for (size_t i = 0; i < len; i++) {
+        int difference = FROM(uint8_t, a, i) - FROM(uint8_t, b, i);
+        if (difference) return difference;
     }
+    return 0;
 }
 
 size_t strlen(const char *text)
