@@ -26,10 +26,11 @@ struct rn_address {
 };
 
 /* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80", "unix:PATH"; a leading '@' of the
- * path is Linux's abstract name space. No names: those are DNS. RN_E_MISUSE for anything else. */
+ * path is Linux's abstract name space. No names: those are DNS; in IPv6 no zone and no dotted part.
+ * RN_E_MISUSE for anything else. */
 RN_MUST_USE int rn_address_parse(struct rn_address *address, const char *text, uint16_t port);
-/* Writes it the same way, with the port, and a terminator; returns the length without it. to:
- * RN_ADDRESS_TEXT_MAX. */
+/* Writes it the same way (IPv4-mapped: ::ffff:192.0.2.1), with the port and a terminator; returns
+ * the length without it. to: RN_ADDRESS_TEXT_MAX. */
 enum { RN_ADDRESS_TEXT_MAX = 128 };
 size_t rn_address_format(const struct rn_address *address, char *to);
 enum rn_family rn_address_family(const struct rn_address *address);

@@ -30,12 +30,12 @@ static unsigned digit_of(char c)
 static const char *parse_number(const char *text, unsigned base, uint32_t max, uint32_t *value)
 {
     const char *start = text;
-    uint64_t sum = 0;
+    uint32_t sum = 0;
     for (unsigned digit; sum <= max && (digit = digit_of(*text)) < base; text++)
         sum = sum * base + digit;
-    *value = (uint32_t)sum;
+    *value = sum;
     if (text == start || sum > max) return NULL;
-    return text <= start + (base == 16 ? 4 : *start == '0' ? 1 : 10) ? text : NULL;
+    return text <= start + (base == 16 ? 4 : *start == '0' ? 1 : 5) ? text : NULL;
 }
 
 static const char *parse_ip4(const char *text, uint8_t *to)
@@ -55,33 +55,22 @@ static const char *parse_ip6(const char *text, uint8_t *to)
     uint8_t *at = to, *const end = to + 16, *gap = NULL;
     if (*text == ':' && *++text != ':') return NULL;
     for (;;) {
-        const char *group = text + (*text == ':'); /* the second one of "::" */
         uint32_t value;
-        if (group != text) {
-            if (gap) return NULL;
+        if (*text == ':') { /* the second one of "::", which stands for at least one group */
+            if (gap || at == end) return NULL;
             gap = at;
+            text++;
+            if (digit_of(*text) > 15) break;
         }
-        text = parse_number(group, 16, UINT16_MAX, &value);
-        if (!text && gap == at) {
-            text = group;
-            break;
-        }
-        if (!text || at == end) return NULL;
-        if (*text == '.') { /* RFC 4291, 2.2, form 3 */
-            if (end - at < 4 || !(text = parse_ip4(group, at))) return NULL;
-            at += 4;
-            break;
-        }
+        if (at == end || !(text = parse_number(text, 16, UINT16_MAX, &value))) return NULL;
         *at++ = (uint8_t)(value >> 8);
         *at++ = (uint8_t)value;
         if (*text != ':') break;
         text++;
     }
     if (!gap) return at == end ? text : NULL;
-    if (end - at < 2) return NULL; /* "::" stands for at least one group */
-    size_t len = (size_t)(at - gap);
-    memmove(end - len, gap, len);
-    memset(gap, 0, (size_t)(end - at));
+    if (at == end) return NULL;
+    for (uint8_t *last = end; at > gap; *at = 0) *--last = *--at; /* what follows goes to the end */
     return text;
 }
 
@@ -117,7 +106,6 @@ RN_COLD int rn_address_parse(struct rn_address *address, const char *text, uint1
         address->len = sizeof *in6;
         may_have_port = bracket;
         end = parse_ip6(text + bracket, in6->sin6_addr.s6_addr);
-        if (end && *end == '%') end = parse_number(end + 1, 10, UINT32_MAX, &in6->sin6_scope_id);
         if (!end || (bracket && *end++ != ']')) return RN_E_MISUSE;
     }
     if (may_have_port && *end == ':') end = parse_number(end + 1, 10, UINT16_MAX, &number);
@@ -145,28 +133,26 @@ static char *format_ip4(char *to, const uint8_t *from)
 
 /* RFC 5952: the first of the longest runs of two or more zero groups is left out (4.2), lower case
  * without leading zeros (4.1, 4.3), and an IPv4-mapped address ends as IPv4 (5). */
-static char *format_ip6(char *to, const uint8_t *from)
+static char *format_ip6(char *to, const uint16_t *from)
 {
     unsigned best = GROUPS, best_len = 1, run = 0;
     for (unsigned i = 0; i < GROUPS; i++) {
-        run = from[2 * i] || from[2 * i + 1] ? 0 : run + 1;
+        run = from[i] ? 0 : run + 1;
         if (run > best_len) {
             best_len = run;
             best = i + 1 - run;
         }
     }
     for (unsigned i = 0; i < GROUPS; i++) {
+        if (i || !best) *to++ = ':';
         if (i == best) {
-            *to++ = ':';
             i += best_len - 1;
             if (i == GROUPS - 1) *to++ = ':';
             continue;
         }
-        if (i) *to++ = ':';
-        unsigned value = (unsigned)from[2 * i] << 8 | from[2 * i + 1];
-        if (i == 6 && best == 0 && best_len == 5 && from[10] == 0xff && from[11] == 0xff)
-            return format_ip4(to, from + 12);
-        to = put_hex(to, value);
+        if (i == 6 && best_len == 5 && from[5] == 0xffff && !best)
+            return format_ip4(to, (const uint8_t *)&from[6]);
+        to = put_hex(to, __builtin_bswap16(from[i]));
     }
     return to;
 }
@@ -197,11 +183,7 @@ size_t rn_address_format(const struct rn_address *address, char *to)
             at = format_ip4(at, (const uint8_t *)&in->sin_addr);
         } else {
             *at++ = '[';
-            at = format_ip6(at, in6->sin6_addr.s6_addr);
-            if (in6->sin6_scope_id) {
-                *at++ = '%';
-                at += rn_format_u64(at, in6->sin6_scope_id);
-            }
+            at = format_ip6(at, (const uint16_t *)&in6->sin6_addr);
             *at++ = ']';
         }
         *at++ = ':';

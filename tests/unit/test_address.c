@@ -68,16 +68,10 @@ static void what_is_accepted_comes_out_in_one_form(void **state)
         {"abcd:ef01:2345:6789:abcd:ef01:2345:6789",
          "[abcd:ef01:2345:6789:abcd:ef01:2345:6789]:7"},
         /* RFC 5952, 5: only what is known to hold an IPv4 address is written so. */
-        {"::ffff:192.0.2.1", "[::ffff:192.0.2.1]:7"},
         {"::ffff:c000:0201", "[::ffff:192.0.2.1]:7"},
-        {"0:0:0:0:0:ffff:1.2.3.4", "[::ffff:1.2.3.4]:7"},
-        {"::1.2.3.4", "[::102:304]:7"},
-        {"64:ff9b::192.0.2.33", "[64:ff9b::c000:221]:7"},
-        {"1:2:3:4:5:6:1.2.3.4", "[1:2:3:4:5:6:102:304]:7"},
-        {"::ffff:0:1.2.3.4", "[::ffff:0:102:304]:7"},
-        {"fe80::1%3", "[fe80::1%3]:7"},
-        {"[fe80::1%4294967295]:1", "[fe80::1%4294967295]:1"},
-        {"fe80::1%0", "[fe80::1]:7"},
+        {"::fffe:c000:0201", "[::fffe:c000:201]:7"},
+        {"::ffff:0:c000:0201", "[::ffff:0:c000:201]:7"},
+        {"1::ffff:c000:0201", "[1::ffff:c000:201]:7"},
         {"unix:a", "unix:a"},
         {"unix:/run/x.sock", "unix:/run/x.sock"},
         {"unix:@name", "unix:@name"},
@@ -103,7 +97,8 @@ static void anything_else_is_refused(void **state)
         "::1.2.3.4.5", "::1.2.3.256", "::1.2.3.4:5", "1.2.3.4::", "::1.2.3.4::",
         "1:2:3:4:5:6:7:1.2.3.4", "1:2:3:4:5:6:7:8:1.2.3.4", "::1234.1.1.1", "::a.1.1.1",
         "::01.1.1.1", "::%", "::%eth0", "::%4294967296", "::%1x", "::%-1", "%1", "::%1%2",
-        "[::1]%1", "::1 ", " ::1", "unix", "unix:", "unix:@", "UNIX:a", "Unix:a",
+        "[::1]%1", "fe80::1%3", "::1.2.3.4", "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4",
+        "::1 ", " ::1", "unix", "unix:", "unix:@", "UNIX:a", "Unix:a",
     };
     for (size_t i = 0; i < RN_COUNT(bad); i++) {
         if (*round_trip(bad[i], 7)) fail_msg("accepted \"%s\"", bad[i]);
@@ -127,13 +122,13 @@ static void each_family_has_its_structure(void **state)
 
     memset(&address, 0xff, sizeof address);
     /* A part of it looks like IPv4 at first. */
-    assert_int_equal(rn_address_parse(&address, "12::%9", 513), 0);
+    assert_int_equal(rn_address_parse(&address, "12::", 513), 0);
     const struct sockaddr_in6 *in6 = (const void *)address.bytes;
     assert_int_equal(address.len, sizeof *in6);
     assert_int_equal(in6->sin6_family, AF_INET6);
     assert_int_equal(in6->sin6_port, htons(513));
     assert_int_equal(in6->sin6_flowinfo, 0);
-    assert_int_equal(in6->sin6_scope_id, 9);
+    assert_int_equal(in6->sin6_scope_id, 0);
     assert_int_equal(in6->sin6_addr.s6_addr[1], 0x12);
     assert_int_equal(rn_address_family(&address), RN_IP6);
     assert_int_equal(rn_address_port(&address), 513);
@@ -183,7 +178,7 @@ static void any_address_can_be_written(void **state)
     address.bytes[0] = RN_IP6;
     address.len = 28;
     size_t len = rn_address_format(&address, out);
-    assert_string_equal(out, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535");
+    assert_string_equal(out, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
     assert_int_equal(len, strlen(out));
 }
 
@@ -219,7 +214,8 @@ static void random_addresses_agree_with_the_libc(void **state)
     }
 }
 
-/* Texts of the right alphabet: accepted exactly when the libc accepts them. */
+/* Texts of the right alphabet: accepted exactly when the libc accepts them, but for IPv4 at the end
+ * of IPv6. */
 static void random_texts_agree_with_the_libc(void **state)
 {
     (void)state;
@@ -241,6 +237,10 @@ static void random_texts_agree_with_the_libc(void **state)
         const struct sockaddr_in6 *in6 = (const void *)address.bytes;
         const struct sockaddr_in *in = (const void *)address.bytes;
         if (inet_pton(AF_INET6, text, &theirs6) == 1) {
+            if (strchr(text, '.')) {
+                assert_int_equal(result, RN_E_MISUSE);
+                continue;
+            }
             if (result != 0) fail_msg("refused \"%s\"", text);
             assert_memory_equal(&in6->sin6_addr, &theirs6, 16);
         } else if (inet_pton(AF_INET, text, &theirs4) == 1) {
