@@ -95,9 +95,10 @@ static void flood(struct rn_websocket *socket, const struct rn_ws_event *event)
 
 static void close_as_told(struct rn_websocket *socket, const struct rn_ws_event *event)
 {
+    char code[5] = "";
     assert_int_equal(event->data.len, 4);
-    unsigned code = (unsigned)atoi((const char *)event->data.ptr);
-    rn_websocket_close(socket, (uint16_t)code, RN_BYTES("as you wish"));
+    memcpy(code, event->data.ptr, 4);
+    rn_websocket_close(socket, (uint16_t)atoi(code), RN_BYTES("as you wish"));
     assert_true(rn_websocket_send(socket, RN_WS_TEXT, true, true, "x", 1) < 0);
 }
 
