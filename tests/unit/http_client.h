@@ -24,8 +24,8 @@ static int dial(void);
 struct answer {
     int status;
     char head[4096];
-    uint8_t *body;
-    size_t len;
+    uint8_t *body; /* and a terminator */
+    size_t len, cap;
 };
 
 static struct answer answer; /* the last one */
@@ -92,9 +92,16 @@ static void read_line(int fd, char *line, size_t cap)
     line[len] = 0;
 }
 
+static void make_room(size_t len)
+{
+    if (answer.len + len < answer.cap) return;
+    answer.cap = 2 * (answer.len + len) + 1;
+    answer.body = realloc(answer.body, answer.cap);
+}
+
 static void read_body(int fd, size_t len)
 {
-    answer.body = realloc(answer.body, answer.len + len + 1);
+    make_room(len);
     read_exactly(fd, answer.body + answer.len, len);
     answer.len += len;
     answer.body[answer.len] = 0;
@@ -138,7 +145,7 @@ static inline void read_answer(int fd, bool to_head)
     } else {
         ssize_t count;
         do {
-            answer.body = realloc(answer.body, answer.len + 65537);
+            make_room(65536);
             count = receive(fd, answer.body + answer.len, 65536);
             assert_true(count >= 0);
             answer.len += (size_t)count;

@@ -96,8 +96,10 @@ static void more_chunks(struct rn_request *request)
     struct parts *parts = rn_request_state(request);
     while (parts->at < parts->length) {
         uint64_t left = parts->length - parts->at;
-        const uint8_t *from = big + (parts->at < BIG ? parts->at : 0);
-        size_t taken = rn_response_write(request, from, left < 5000 ? left : 5000);
+        const uint8_t *from = big + parts->at % BIG;
+        uint64_t most = BIG - parts->at % BIG;
+        if (most > 5000) most = 5000;
+        size_t taken = rn_response_write(request, from, left < most ? left : most);
         if (!taken) return;
         parts->at += taken;
     }
