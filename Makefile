@@ -137,6 +137,8 @@ $(HOUT)/tests/conformance: $(wildcard tests/conformance/*.c) $(HOUT)/librunnel.a
 	@mkdir -p $(@D)
 	$(CC) $(HOSTED) -o $@ $(filter %.c,$^) $(HOUT)/librunnel.a -lcmocka -pthread
 
+include bench/bench.mk
+
 test:
 	@tests/run $(T)
 

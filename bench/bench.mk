@@ -1,0 +1,21 @@
+# What measures: the floor programs and the load generator, ordinary C with a libc.
+
+BENCH_FLAGS := $(WARN) -Iinclude -Isrc -Ibench/floor -Ibench/load -D_GNU_SOURCE -g -O2 -MMD -MP -fno-strict-aliasing
+bench_objects = $(patsubst %.c,build/bench/objects/%.o,$(1))
+
+build/bench/objects/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -c -o $@ $<
+
+# A floor program is its own file and what the others share.
+FLOOR := http-epoll http-uring
+FLOOR_SHARED := bench/floor/floor.c bench/floor/canned.c bench/floor/uring.c
+FLOOR_PROGRAMS := $(FLOOR:%=build/bench/floor-%)
+
+bench-programs: $(FLOOR_PROGRAMS)
+
+.SECONDEXPANSION:
+$(FLOOR_PROGRAMS): build/bench/floor-%: $$(call bench_objects,bench/floor/$$(subst -,_,$$*).c $(FLOOR_SHARED))
+	$(CC) -o $@ $^
+
+.PHONY: bench-programs
