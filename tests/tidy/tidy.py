@@ -64,7 +64,8 @@ def files(root, *patterns):
 
 
 def c_files(root):
-    return files(root, "src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]", "pack/**/*.[ch]")
+    return files(root, "src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]", "pack/**/*.[ch]",
+                 "bench/**/*.[ch]")
 
 
 def script_files(root):
