@@ -145,6 +145,9 @@ test:
 clean:
 	rm -rf build
 
+# Rules of the larger areas: fuzzing, model tests, mutants, faults, ...
+-include $(wildcard tests/*/*.mk)
+
 .PHONY: all run lib unit sys-test test clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -20,6 +20,7 @@ PARTS = (
     "unit",         # one cmocka program for each source file, under ASan and UBSan
     "sys",          # the freestanding system layer against the hosted one
     "conformance",  # what every backend promises
+    "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "cli",          # flags, logs, errors at start, sizes
     "http",         # HTTP/1.1 over raw sockets and curl
     "static",       # files: conditional requests, ranges, encodings, traversal
@@ -31,6 +32,12 @@ PARTS = (
 )
 ALIASES = {"e2e": ("cli", "http", "static", "ws", "concurrent", "stress", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
+# Parts that are programs of their own: what is built first, and the command. They print a line that
+# begins with FAIL for each failure, and at the end "N passed, N failed".
+SCRIPTS = {
+    "sys": ((), ("bash", "tests/sys/run.sh")),
+    "fuzz": (("fuzz-programs",), ("tests/fuzz/run.py", "--runs", "3000")),
+}
 PROGRAM_TIMEOUT = 240
 PYTEST_TIMEOUT = 600
 
@@ -161,19 +168,21 @@ def io_uring_refusal():
     return kernel.io_uring_refusal()
 
 
-def part_sys():
-    script = ROOT / "tests/sys/run.sh"
-    if not script.exists():
-        return Tally()
-    code, output = run(["bash", str(script)], PROGRAM_TIMEOUT, **CAPTURE)
+def part_script(name):
+    targets, command = SCRIPTS[name]
+    if targets and not make(*targets):
+        return Tally(failed=[f"{name}: the build failed"])
+    code, output = run(command, PYTEST_TIMEOUT, **CAPTURE)
     print(output, end="", flush=True)
     found = re.findall(r"^(\d+) passed, (\d+) failed", output, re.MULTILINE)
     if not found:
-        return Tally(failed=[f"sys: no summary, exit code {code}"])
+        return Tally(failed=[f"{name}: no summary, exit code {code}"])
     passed, failed = map(int, found[-1])
-    tally = Tally(passed, [f"sys: {line.strip()}" for line in failure_lines(output, failed)])
+    skipped = [f"{name}: {text}" for text in re.findall(r"^skipped: (.*)", output, re.MULTILINE)]
+    tally = Tally(passed, [f"{name}: {line.strip()}" for line in failure_lines(output, failed)],
+                  skipped)
     if code != 0 and not tally.failed:
-        tally.failed.append(f"sys: exit code {code}")
+        tally.failed.append(f"{name}: exit code {code}")
     return tally
 
 
@@ -240,8 +249,9 @@ def e2e_files(name):
 
 
 def run_part(name):
-    others = {"unit": part_unit, "conformance": part_conformance, "sys": part_sys,
-              "tidy": part_tidy}
+    others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy}
+    if name in SCRIPTS:
+        return part_script(name)
     return others[name]() if name in others else part_e2e(name)
 
 

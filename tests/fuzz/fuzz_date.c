@@ -1,24 +1,12 @@
 /*
  * HTTP dates: what is accepted is written back the same (but for a leap second), and is understood
  * again. The first byte chooses the present.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -o fuzz_date \
- *         tests/fuzz/fuzz_date.c src/proto/http_date.c \
- *         src/base/bytes.c
- *     ./fuzz_date -max_len=300 tests/fuzz/corpus/date
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
+
+#include <time.h>
 
 #include "proto/http_date.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition) abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -44,7 +32,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char date[RN_HTTP_DATE_LEN];
         rn_http_date_format(date, seconds);
         require(rn_http_date_parse(rn_bytes_of(date, sizeof(date)), now, &again));
-        if (seconds >= -62135596800 && seconds <= 253402300799) require(again == seconds);
+        if (seconds >= -62135596800 && seconds <= 253402300799) {
+            char plain[64];
+            struct tm tm;
+            require(again == seconds && gmtime_r(&(time_t){seconds}, &tm));
+            strftime(plain, sizeof plain, "%a, %d %b ", &tm);
+            sprintf(plain + 12, "%04d %02d:%02d:%02d GMT", tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+                    tm.tm_sec);
+            require(!memcmp(date, plain, sizeof date));
+        }
     }
     free(copy);
     return 0;

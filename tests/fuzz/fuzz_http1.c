@@ -2,46 +2,16 @@
  * A request, head and body: however it is cut, it must come out as in one piece. The input ends
  * where nobody may read. After a complete head what follows is decoded as its body, and as a
  * chunked one.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -o fuzz_http1 \
- *         tests/fuzz/fuzz_http1.c src/proto/http1_*.c src/proto/http_list.c src/base/bytes.c
- *     ./fuzz_http1 -max_len=2000 tests/fuzz/corpus/http1
- *
- * With -DFUZZ_MAIN instead of -fsanitize=fuzzer it is a program that runs the files it is given.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include "fuzz.h"
 
 #include <runnel/http1.h>
 
-enum { ROOM = 1 << 16, PAGE = 1 << 16, CUTS_ALL = 64, CUTS_SOME = 24 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition) abort();
-}
-
-/* A copy that ends where the memory does. */
-static const uint8_t *at_the_end(const uint8_t *data, size_t size)
-{
-    static uint8_t *end;
-    if (end == NULL) {
-        uint8_t *map = mmap(NULL, ROOM + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
-        require(map != MAP_FAILED && mprotect(map + ROOM, PAGE, PROT_NONE) == 0);
-        end = map + ROOM;
-    }
-    if (size) memcpy(end - size, data, size);
-    return end - size;
-}
+enum { ROOM = GUARDED_MAX, CUTS_ALL = 64, CUTS_SOME = 24 };
 
 static rn_ssize parse(struct rn_http1_request *request, const uint8_t *data, size_t len)
 {
-    return rn_http1_parse_head(request, at_the_end(data, len), len);
+    return rn_http1_parse_head(request, guarded_copy(0, data, len).ptr, len);
 }
 
 static void check_span(struct rn_http1_span span, rn_ssize head_len)
@@ -93,6 +63,50 @@ static void compare_heads(const uint8_t *data, size_t size, size_t cut, rn_ssize
                    request.field_count * sizeof(struct rn_http1_field)) == 0);
 }
 
+static size_t put(uint8_t *to, const uint8_t *head, struct rn_http1_span span, const char *end)
+{
+    memcpy(to, head + span.at, span.len);
+    memcpy(to + span.len, end, strlen(end));
+    return span.len + strlen(end);
+}
+
+static void require_same(const uint8_t *a, struct rn_http1_span in_a, const uint8_t *b,
+                         struct rn_http1_span in_b)
+{
+    require(in_a.len == in_b.len && !memcmp(a + in_a.at, b + in_b.at, in_a.len));
+}
+
+/* Written anew from what was understood, a head is understood the same. */
+static void check_emitted(const struct rn_http1_request *request, const uint8_t *head)
+{
+    static uint8_t text[ROOM];
+    struct rn_http1_request again;
+    size_t len = put(text, head, request->method_name, " ");
+    len += put(text + len, head, request->target, request->minor ? " HTTP/1.1" : " HTTP/1.0");
+    for (unsigned i = 0; i < request->field_count; i++) {
+        memcpy(text + len, "\r\n", 2);
+        len += 2 + put(text + len + 2, head, request->fields[i].name, ":");
+        len += put(text + len, head, request->fields[i].value, "");
+    }
+    memcpy(text + len, "\r\n\r\n", 4);
+    len += 4;
+    rn_http1_request_init(&again);
+    require(parse(&again, text, len) == (rn_ssize)len);
+    require(again.method == request->method && again.minor == request->minor);
+    require(again.framing == request->framing && again.keep_alive == request->keep_alive);
+    require(again.content_length == request->content_length);
+    require(again.expect_continue == request->expect_continue);
+    require(again.upgrade_websocket == request->upgrade_websocket);
+    require_same(text, again.path, head, request->path);
+    require_same(text, again.query, head, request->query);
+    require_same(text, again.host, head, request->host);
+    require(again.field_count == request->field_count);
+    for (unsigned i = 0; i < again.field_count; i++) {
+        require_same(text, again.fields[i].name, head, request->fields[i].name);
+        require_same(text, again.fields[i].value, head, request->fields[i].value);
+    }
+}
+
 struct outcome {
     uint8_t *content;
     size_t len;
@@ -104,7 +118,7 @@ struct outcome {
 static void decode_part(struct outcome *outcome, struct rn_http1_body *body, const uint8_t *data,
                         size_t size)
 {
-    const uint8_t *in = at_the_end(data, size);
+    const uint8_t *in = guarded_copy(0, data, size).ptr;
     size_t used = 0;
     while (used < size && !outcome->error && !rn_http1_body_done(body)) {
         rn_bytes content;
@@ -176,26 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         result = parse(&request, data, part);
     require(result == len && request.status == whole.status);
 
+    if (len > 0) check_emitted(&whole, data);
     if (len > 0) check_body(&whole, data + len, size - (size_t)len);
     if (len > 0) check_body(&chunked, data + len, size - (size_t)len);
     return 0;
 }
-
-#ifdef FUZZ_MAIN
-int main(int argc, char **argv)
-{
-    static uint8_t data[ROOM];
-    for (int i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        if (file == NULL) {
-            perror(argv[i]);
-            return 1;
-        }
-        size_t size = fread(data, 1, sizeof data, file);
-        fclose(file);
-        LLVMFuzzerTestOneInput(data, size);
-    }
-    printf("%d inputs\n", argc - 1);
-    return 0;
-}
-#endif

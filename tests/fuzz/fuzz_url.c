@@ -1,24 +1,10 @@
 /*
  * Request paths and queries: whatever comes, a decoded path stays below the root and survives being
  * written into a link.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -o fuzz_url \
- *         tests/fuzz/fuzz_url.c src/proto/url.c \
- *         src/base/bytes.c
- *     ./fuzz_url -max_len=300 tests/fuzz/corpus/url
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include <runnel/url.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition) abort();
-}
 
 static void check_path(const char *path, size_t len)
 {

@@ -3,16 +3,12 @@
  * of rn_ws_next kept (ws_log.h). The first four bytes choose role, limit and cuts; the rest is the
  * input. What a client was given, a server is given with the mask bits and keys put in, and must
  * say the same: random bytes would seldom get far behind a mask.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -Itests/unit -o fuzz_ws \
- *         tests/fuzz/fuzz_ws.c src/proto/ws.c src/proto/utf8.c src/base/bytes.c
- *     ./fuzz_ws -max_len=4096 tests/fuzz/corpus/ws
  */
 #include "ws_log.h"
 
-enum { SETTINGS = 4, INPUT_MAX = 65536 };
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { SETTINGS = 4, INPUT_MAX = 65536 };
 
 /* piece_max 0: all at once. */
 static void run(struct ws_log *log, enum rn_ws_role role, uint64_t max, const uint8_t *in,
