@@ -24,6 +24,7 @@ BASE := $(WARN) -Iinclude -Isrc -g -MMD -MP -fno-strict-aliasing
 # Sources: everything under src/ but the programs; the part that stands in for a libc, and its hosted twin.
 LIBC_FREE   := $(wildcard src/sys/free_*.c)
 LIBC_HOSTED := src/sys/hosted.c
+SIMULATOR   := $(wildcard src/backend/sim*.c) # in hosted builds
 COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/http/*.c src/net/*.c src/backend/*.c \
           src/core/*.c src/proto/*.c src/sys/*.c src/base/*.c))
 HTTPD  := $(wildcard src/app/httpd/*.c)
@@ -51,7 +52,7 @@ all: $(OUT)/httpd
 PACK ?= $(if $(DEBUG),0,1)
 PACK_FLAGS := $(WARN) -fno-strict-aliasing $(if $(filter aarch64,$(ARCH)),-DPACK_AARCH64)
 
-$(OUT)/httpd.debug: $(call free,$(COMMON) $(HTTPD) $(LIBC_FREE))
+$(OUT)/httpd.debug: $(call free,$(filter-out $(SIMULATOR),$(COMMON)) $(HTTPD) $(LIBC_FREE))
 	@mkdir -p $(@D)
 	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $^
 
@@ -89,10 +90,12 @@ $(OUT)/free/%.o: src/%.c
 run: all
 	./$(OUT)/httpd
 
-# Hosted: an ordinary static library. The tests link one built with sanitizers (SAN=asan by default, or tsan, none).
+# Hosted: an ordinary static library. The tests link one built with sanitizers (SAN=asan by default, or tsan, none);
+# SAN=sim is the one whose system calls go through a hook, for the simulator.
 SAN ?= none
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -DRN_DEBUG -O1
 SAN_tsan := -fsanitize=thread -DRN_DEBUG -O1
+SAN_sim := -DRN_SYSCALL_HOOK -DRN_DEBUG -O2
 SAN_none := -O2
 HOUT := build/hosted$(if $(filter-out none,$(SAN)),-$(SAN))
 HOSTED := $(BASE) -D_GNU_SOURCE -fPIC $(SAN_$(SAN))

@@ -153,7 +153,7 @@ def part_conformance():
         return Tally(failed=["conformance: the build failed"])
     program = ROOT / "build/hosted-asan/tests/conformance"
     tally = Tally()
-    for backend in BACKENDS:
+    for backend in (*BACKENDS, "sim"):
         refusal = io_uring_refusal() if backend == "uring" else None
         if refusal:
             tally.skipped.append(f"conformance uring: {refusal}")

@@ -20,6 +20,8 @@
 
 #include <runnel/backend.h>
 
+#include "kernel.h"
+
 enum {
     DESCRIPTORS = 4096,
     POOL_COUNT = 64,
@@ -35,7 +37,7 @@ struct bed {
     uint64_t finished;  /* ops */
     uint64_t completed; /* completions */
     unsigned max;       /* completions in a turn */
-    int descriptors;    /* open in the process before the test */
+    unsigned descriptors; /* open before the test */
 };
 
 /* An op and what came of it. Received buffers are kept, in order, until call_drain. */

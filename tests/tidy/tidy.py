@@ -28,7 +28,7 @@ PUBLIC = {
     "base.h": "base", "machine.h": "base",
     "http1.h": "proto", "ws.h": "proto", "url.h": "proto",
     "io.h": "core", "task.h": "core", "runtime.h": "core", "log.h": "core",
-    "backend.h": "backend",
+    "backend.h": "backend", "sim.h": "backend",
     "net.h": "net", "driver.h": "net",
     "http.h": "http",
     "runnel.h": "app",
@@ -41,7 +41,8 @@ HOSTED = "src/sys/hosted.c"
 # Sources without a test program of their own, and the test that covers them.
 COVERED_BY = {
     **{f"src/backend/{name}.c": "tests/conformance/bed.c"
-       for name in ("epoll", "poll", "readiness", "select", "uring")},
+       for name in ("epoll", "poll", "readiness", "select", "sim", "sim_backend", "sim_call",
+                    "sim_datagram", "sim_file", "sim_stream", "sim_wait", "uring")},
     **{f"src/http/{name}.c": "tests/e2e/test_http.py"
        for name in ("conn", "request", "response", "route", "server")},
     "src/http/websocket.c": "tests/e2e/test_ws.py",

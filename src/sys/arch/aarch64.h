@@ -81,6 +81,9 @@
 #define RN_NR_IOCTL              29
 #define RN_NR_FSTAT              80
 #define RN_NR_LSEEK              62
+#define RN_NR_SOCKETPAIR         199
+#define RN_NR_MEMFD_CREATE       279
+#define RN_NR_MKDIRAT            34
 
 #define RN_K_O_DIRECTORY 0x4000
 #define RN_K_O_NOFOLLOW  0x8000

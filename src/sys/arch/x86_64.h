@@ -82,6 +82,9 @@
 #define RN_NR_ARCH_PRCTL         158
 #define RN_NR_FSTAT              5
 #define RN_NR_LSEEK              8
+#define RN_NR_SOCKETPAIR         53
+#define RN_NR_MEMFD_CREATE       319
+#define RN_NR_MKDIRAT            258
 
 #define RN_K_O_DIRECTORY 0x10000
 #define RN_K_O_NOFOLLOW  0x20000
