@@ -305,8 +305,8 @@ static const struct rn_backend_vt *find(const char *name)
 }
 
 /* `conformance BACKEND...`; none means all. "sim" is the simulator; "sim/epoll" and "sim/poll" are
- * those on its kernel, in a build whose system calls can be sent there: they show that it answers as
- * the real one does. CMOCKA_TEST_FILTER in the environment picks tests. */
+ * those on its kernel, in a build whose system calls can be sent there: they show that it answers
+ * as the real one does. CMOCKA_TEST_FILTER in the environment picks tests. */
 int main(int argc, char **argv)
 {
 #ifdef RN_SYSCALL_HOOK

@@ -89,7 +89,7 @@ static void wake_from_another_thread(void **state)
     struct waker waker = {.bed = bed, .last = 300};
     pthread_t thread;
     if (kernel_is_simulated()) {
-        print_message("a real thread has no part in virtual time; tests/sim wakes across workers\n");
+        print_message("a real thread has no part in virtual time: tests/sim wakes workers\n");
         skip();
     }
     assert_int_equal(pthread_create(&thread, NULL, waker_run, &waker), 0);
