@@ -7,9 +7,10 @@ build/bench/objects/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_FLAGS) -c -o $@ $<
 
-# A floor program is its own file and what the others share.
-FLOOR := http-epoll http-uring
-FLOOR_SHARED := bench/floor/floor.c bench/floor/canned.c bench/floor/uring.c
+# A floor program is its own file and what the others share; the WebSocket handshake needs a digest of the library.
+FLOOR := http-epoll http-uring ws-epoll ws-uring udp
+FLOOR_SHARED := bench/floor/floor.c bench/floor/canned.c bench/floor/echo.c bench/floor/uring.c \
+    src/proto/sha1.c src/proto/base64.c src/base/bytes.c
 FLOOR_PROGRAMS := $(FLOOR:%=build/bench/floor-%)
 
 bench-programs: $(FLOOR_PROGRAMS)

@@ -22,7 +22,7 @@ void die(const char *what)
     exit(1);
 }
 
-static _Noreturn void refuse(const char *what, const char *value)
+_Noreturn void refuse(const char *what, const char *value)
 {
     fprintf(stderr, "%s: %s %s\n", program_invocation_short_name, what, value);
     exit(2);

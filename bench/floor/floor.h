@@ -30,6 +30,9 @@ struct options options_read(int argc, char **argv, enum known known);
 /* Ends the program with 1 and a line that says what failed, and errno's text. */
 _Noreturn void die(const char *what);
 
+/* Ends the program with 2 and a line about a flag. */
+_Noreturn void refuse(const char *what, const char *value);
+
 /* Descriptors: raises the limit as far as allowed and returns it, at most a million. */
 size_t descriptors_max(void);
 
