@@ -19,4 +19,28 @@ bench-programs: $(FLOOR_PROGRAMS)
 $(FLOOR_PROGRAMS): build/bench/floor-%: $$(call bench_objects,bench/floor/$$(subst -,_,$$*).c $(FLOOR_SHARED))
 	$(CC) -o $@ $^
 
-.PHONY: bench-programs
+# The peers of which we write the server, where their library is there.
+PEERS := $(if $(wildcard /usr/include/uv.h),build/bench/libuv-http) \
+         $(if $(wildcard /usr/include/libwebsockets.h),build/bench/lws-echo)
+
+bench-peers: $(PEERS)
+
+build/bench/libuv-http: bench/peers/libuv_http.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -luv
+
+build/bench/lws-echo: bench/peers/lws_echo.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -lwebsockets
+
+# make bench-quick BENCH='--rows pipelined-16 --rounds 6' adds flags of bench/run.py.
+BENCHES := bench bench-quick bench-http bench-static bench-conns bench-ws bench-idle
+BENCH_FLAGS_bench := --write
+BENCH_FLAGS_bench-quick := --quick
+
+$(BENCHES): all bench-programs
+	@bench/install
+	@$(MAKE) --no-print-directory -k bench-peers || true
+	@/usr/bin/python3 bench/run.py $(or $(BENCH_FLAGS_$@),$(@:bench-%=%)) $(BENCH)
+
+.PHONY: bench-programs bench-peers $(BENCHES)

@@ -70,7 +70,8 @@ def c_files(root):
 
 
 def script_files(root):
-    return files(root, "tests/**/*.py", "tests/**/*.sh", "tests/run", "tests/install", ".ci/run")
+    return files(root, "tests/**/*.py", "tests/**/*.sh", "tests/run", "tests/install", ".ci/run",
+                 "bench/**/*.py", "bench/install")
 
 
 def text_files(root):

@@ -1,0 +1,6 @@
+"""Measurements that aren't rounds under load."""
+MEASURES = {}
+
+
+def cost(row, run):
+    return 10
