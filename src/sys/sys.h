@@ -24,24 +24,9 @@ static inline long rn_sys_write(int fd, const void *from, size_t len)
     return rn_syscall3(RN_NR_WRITE, fd, (long)from, (long)len);
 }
 
-static inline long rn_sys_readv(int fd, const struct rn_k_iovec *parts, int count)
-{
-    return rn_syscall3(RN_NR_READV, fd, (long)parts, count);
-}
-
-static inline long rn_sys_writev(int fd, const struct rn_k_iovec *parts, int count)
-{
-    return rn_syscall3(RN_NR_WRITEV, fd, (long)parts, count);
-}
-
 static inline long rn_sys_pread(int fd, void *to, size_t len, uint64_t offset)
 {
     return rn_syscall4(RN_NR_PREAD64, fd, (long)to, (long)len, (long)offset);
-}
-
-static inline long rn_sys_pwrite(int fd, const void *from, size_t len, uint64_t offset)
-{
-    return rn_syscall4(RN_NR_PWRITE64, fd, (long)from, (long)len, (long)offset);
 }
 
 /* The descriptor is gone whatever this returns, -EINTR too. */
@@ -78,13 +63,6 @@ static inline long rn_sys_sendfile(int to, int from, uint64_t *offset, size_t le
     return rn_syscall4(RN_NR_SENDFILE, to, from, (long)offset, (long)len);
 }
 
-static inline long rn_sys_splice(int from, uint64_t *from_offset, int to, uint64_t *to_offset,
-                                 size_t len, uint32_t flags)
-{
-    return rn_syscall6(RN_NR_SPLICE, from, (long)from_offset, to, (long)to_offset, (long)len,
-                       (long)flags);
-}
-
 static inline int rn_sys_pipe2(int fds[2], int flags)
 {
     return (int)rn_syscall2(RN_NR_PIPE2, (long)fds, flags);
@@ -104,16 +82,6 @@ static inline int rn_sys_fchmodat(int dir, const char *path, uint32_t mode)
 static inline int rn_sys_fcntl(int fd, int command, long argument)
 {
     return (int)rn_syscall3(RN_NR_FCNTL, fd, command, argument);
-}
-
-static inline int rn_sys_ioctl(int fd, unsigned long command, void *argument)
-{
-    return (int)rn_syscall3(RN_NR_IOCTL, fd, (long)command, (long)argument);
-}
-
-static inline int rn_sys_ftruncate(int fd, uint64_t size)
-{
-    return (int)rn_syscall2(RN_NR_FTRUNCATE, fd, (long)size);
 }
 
 static inline int rn_sys_dup3(int fd, int as, int flags)
@@ -197,25 +165,9 @@ static inline long rn_sys_recv(int fd, void *to, size_t len, int flags)
     return rn_sys_recvfrom(fd, to, len, flags, NULL, NULL);
 }
 
-static inline long rn_sys_sendmsg(int fd, const struct rn_k_msghdr *message, int flags)
-{
-    return rn_syscall3(RN_NR_SENDMSG, fd, (long)message, flags);
-}
-
 static inline long rn_sys_recvmsg(int fd, struct rn_k_msghdr *message, int flags)
 {
     return rn_syscall3(RN_NR_RECVMSG, fd, (long)message, flags);
-}
-
-static inline int rn_sys_sendmmsg(int fd, struct rn_k_mmsghdr *messages, uint32_t count, int flags)
-{
-    return (int)rn_syscall4(RN_NR_SENDMMSG, fd, (long)messages, (long)count, flags);
-}
-
-static inline int rn_sys_recvmmsg(int fd, struct rn_k_mmsghdr *messages, uint32_t count, int flags,
-                                  struct rn_k_timespec *timeout)
-{
-    return (int)rn_syscall5(RN_NR_RECVMMSG, fd, (long)messages, (long)count, flags, (long)timeout);
 }
 
 /* Readiness. A NULL timeout waits without end; a NULL signal mask leaves the thread's own. */
@@ -258,22 +210,6 @@ static inline int rn_sys_eventfd2(uint32_t value, int flags)
     return (int)rn_syscall2(RN_NR_EVENTFD2, (long)value, flags);
 }
 
-static inline int rn_sys_timerfd_create(int clock, int flags)
-{
-    return (int)rn_syscall2(RN_NR_TIMERFD_CREATE, clock, flags);
-}
-
-static inline int rn_sys_timerfd_settime(int fd, int flags, const struct rn_k_itimerspec *value,
-                                         struct rn_k_itimerspec *old)
-{
-    return (int)rn_syscall4(RN_NR_TIMERFD_SETTIME, fd, flags, (long)value, (long)old);
-}
-
-static inline int rn_sys_signalfd4(int fd, const uint64_t *mask, int flags)
-{
-    return (int)rn_syscall4(RN_NR_SIGNALFD4, fd, (long)mask, RN_K_SIGSET_SIZE, flags);
-}
-
 /* io_uring. */
 
 static inline int rn_sys_io_uring_setup(uint32_t entries, struct rn_k_io_uring_params *params)
@@ -310,11 +246,6 @@ static inline int rn_sys_munmap(void *at, size_t len)
 static inline int rn_sys_mprotect(void *at, size_t len, int protection)
 {
     return (int)rn_syscall3(RN_NR_MPROTECT, (long)at, (long)len, protection);
-}
-
-static inline int rn_sys_madvise(void *at, size_t len, int advice)
-{
-    return (int)rn_syscall3(RN_NR_MADVISE, (long)at, (long)len, advice);
 }
 
 /* Signals, processes, threads. */
@@ -391,22 +322,6 @@ static inline int rn_sys_nanosleep(const struct rn_k_timespec *time, struct rn_k
 static inline long rn_sys_sched_getaffinity(int thread, size_t size, void *mask)
 {
     return rn_syscall3(RN_NR_SCHED_GETAFFINITY, thread, (long)size, (long)mask);
-}
-
-static inline int rn_sys_sched_setaffinity(int thread, size_t size, const void *mask)
-{
-    return (int)rn_syscall3(RN_NR_SCHED_SETAFFINITY, thread, (long)size, (long)mask);
-}
-
-static inline int rn_sys_uname(struct rn_k_utsname *name)
-{
-    return (int)rn_syscall1(RN_NR_UNAME, (long)name);
-}
-
-static inline int rn_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
-                               unsigned long d)
-{
-    return (int)rn_syscall5(RN_NR_PRCTL, option, (long)a, (long)b, (long)c, (long)d);
 }
 
 /* Ends the process with all its threads. Nothing is flushed: there is nothing to flush. */
