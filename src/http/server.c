@@ -35,35 +35,33 @@ static void on_handoff(struct rn_worker *target, struct rn_node *node)
 
 static struct rn_http_worker *least_loaded(struct rn_http_server *server)
 {
-    struct rn_http_worker *best = &server->workers[0];
-    for (unsigned i = 1; i < server->options.workers; i++) {
-        struct rn_http_worker *other = &server->workers[i];
+    struct rn_http_worker *best = server->workers;
+    for (struct rn_http_worker *other = best; (other = other->next);)
         if (__atomic_load_n(&other->load, __ATOMIC_RELAXED) <
             __atomic_load_n(&best->load, __ATOMIC_RELAXED))
             best = other;
-    }
     return best;
 }
 
 static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *target, int fd)
 {
     struct rn_http_handoff *handoff = &target->handoffs[target->handed % RN_HTTP_HANDOFFS];
-    bool own = target == worker || __atomic_load_n(&handoff->busy, __ATOMIC_ACQUIRE);
-    if (own) target = worker;
-    __atomic_fetch_add(&target->load, 1, __ATOMIC_RELAXED);
-    if (own) {
+    if (target == worker || __atomic_load_n(&handoff->busy, __ATOMIC_ACQUIRE)) {
+        __atomic_fetch_add(&worker->load, 1, __ATOMIC_RELAXED);
         serve(worker, fd);
         return;
     }
+    __atomic_fetch_add(&target->load, 1, __ATOMIC_RELAXED);
     target->handed++;
-    *handoff = (struct rn_http_handoff){{NULL, on_handoff}, fd, true};
+    handoff->node.run = on_handoff;
+    handoff->fd = fd;
+    handoff->busy = true;
     rn_worker_post(target->worker, &handoff->node);
 }
 
 static void for_listeners(struct rn_http_worker *worker, void (*call)(struct rn_listener *))
 {
-    for (unsigned i = 0; i < worker->server->listener_count; i++)
-        if (worker->listeners[i].accepted) call(&worker->listeners[i]);
+    for (unsigned i = 0; i < worker->listener_count; i++) call(&worker->listeners[i]);
 }
 
 /* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and
@@ -90,8 +88,7 @@ static void on_resume(struct rn_worker *running, struct rn_node *node)
 
 static void resume_paused(struct rn_http_server *server)
 {
-    for (unsigned i = 0; i < server->options.workers; i++) {
-        struct rn_http_worker *worker = &server->workers[i];
+    for (struct rn_http_worker *worker = server->workers; worker; worker = worker->next) {
         if (!__atomic_exchange_n(&worker->paused, 0, __ATOMIC_SEQ_CST)) continue;
         __atomic_fetch_sub(&server->paused, 1, __ATOMIC_SEQ_CST);
         rn_worker_post(worker->worker, &worker->resume);
@@ -207,27 +204,32 @@ static void flush_logs(struct rn_worker *running, void *context)
 
 /* ---- The server ------------------------------------------------------------------------------ */
 
-static uint32_t raise_descriptor_limit(void)
+static uint64_t raise_descriptor_limit(void)
 {
     struct rn_k_rlimit limit = {1024, 1024};
     rn_sys_prlimit64(0, RN_K_RLIMIT_NOFILE, NULL, &limit);
     limit.rlim_cur = limit.rlim_max;
     rn_sys_prlimit64(0, RN_K_RLIMIT_NOFILE, &limit, NULL);
-    return limit.rlim_cur > CONNECTIONS_MAX * 2 ? CONNECTIONS_MAX * 2 : (uint32_t)limit.rlim_cur;
+    return limit.rlim_max;
 }
 
 static int check_options(struct rn_http_options *options)
 {
     /* of header_timeout and those that follow it */
     static const uint8_t default_seconds[] = {10, 60, 60, 3, 30};
-    uint32_t descriptors = raise_descriptor_limit();
+    static const int nowhere = -1;
+    uint64_t most = raise_descriptor_limit();
     if (!options->workers) options->workers = rn_cpu_count();
     if (options->workers > RN_WORKERS_MAX || !options->backend) return RN_E_MISUSE;
-    uint32_t spare = DESCRIPTORS_SPARE + 8 * options->workers;
-    uint32_t most = descriptors > 2 * spare ? descriptors - spare : descriptors / 2;
+    uint64_t spare = DESCRIPTORS_SPARE + 8 * options->workers;
+    most -= spare < most / 2 ? spare : most / 2;
     if (most > CONNECTIONS_MAX) most = CONNECTIONS_MAX;
-    if (!options->connections_max || options->connections_max > most)
-        options->connections_max = most;
+    if (options->connections_max - 1 >= most) /* also when it is 0 */
+        options->connections_max = (uint32_t)most;
+    if (!options->log_fd) {
+        options->log_fd = &nowhere;
+        options->log_level = RN_LOG_ERROR;
+    }
     for (unsigned i = 0; i < RN_COUNT(default_seconds); i++) {
         rn_ns *timeout = &options->header_timeout + i;
         if (!*timeout) *timeout = default_seconds[i] * RN_SECOND;
@@ -237,7 +239,6 @@ static int check_options(struct rn_http_options *options)
 
 int rn_http_server_new(struct rn_http_server **made, const struct rn_http_options *options)
 {
-    static const int nowhere = -1;
     struct rn_http_options checked = *options;
     int result = check_options(&checked);
     if (result < 0) return result;
@@ -247,12 +248,15 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
     if (!server) return -RN_K_ENOMEM;
     server->options = checked;
     server->mapped = size;
-    for (unsigned i = 0; i < checked.workers; i++) {
+    struct rn_http_worker *next = NULL;
+    for (unsigned i = checked.workers; i--;) {
         struct rn_http_worker *worker = &server->workers[i];
+        worker->next = next;
         worker->server = server;
-        worker->log_level = (uint8_t)(checked.log_fd ? checked.log_level : RN_LOG_ERROR);
-        worker->log.fd = checked.log_fd ? checked.log_fd : &nowhere;
+        worker->log_level = (uint8_t)checked.log_level;
+        worker->log.fd = checked.log_fd;
         worker->access.fd = checked.access_fd;
+        next = worker;
     }
     *made = server;
     return 0;
@@ -260,35 +264,32 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
 
 int rn_http_server_listen(struct rn_http_server *server, struct rn_address *address)
 {
-    unsigned slot = server->listener_count, i = 0;
+    struct rn_http_worker *worker = server->workers;
+    bool each = server->options.accept == RN_ACCEPT_REUSEPORT;
     bool is_unix = rn_address_family(address) == RN_UNIX;
-    unsigned workers =
-        server->options.accept == RN_ACCEPT_REUSEPORT ? server->options.workers : 1;
+    bool reuse_port = each && worker->next && !is_unix;
     struct rn_listen_options options = {.v6only = true};
-    if (slot == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
+    if (worker->listener_count == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
     /* Bound without SO_REUSEPORT first, which would let a second server share the port of the first
      * unnoticed. */
-    if (workers > 1 && !is_unix) options.backlog = -1;
+    if (reuse_port) options.backlog = -1;
     int fd = rn_listen(address, &options);
     if (fd < 0) return fd;
-    if (!is_unix) {
-        int result = rn_local_address(fd, address);
-        if (result < 0) return result;
-        if (workers > 1) {
-            rn_sys_close(fd);
-            options = (struct rn_listen_options){.v6only = true, .reuse_port = true};
-            fd = rn_listen(address, &options);
-        }
+    int result = rn_local_address(fd, address);
+    if (reuse_port) {
+        rn_sys_close(fd);
+        options.backlog = 0;
+        options.reuse_port = true;
+        fd = result < 0 ? result : rn_listen(address, &options);
     }
-    server->listener_count++;
     while (fd >= 0) {
-        struct rn_http_worker *worker = &server->workers[i];
-        struct rn_listener *listener = &worker->listeners[slot];
+        struct rn_listener *listener = &worker->listeners[worker->listener_count++];
         listener->fd = fd;
         listener->accepted = on_accepted;
         listener->stopped = on_listener_stopped;
         listener->owner = worker;
-        if (++i == workers) return 0;
+        worker = worker->next;
+        if (!worker || !each) return result;
         fd = is_unix ? rn_sys_fcntl(fd, RN_K_F_DUPFD_CLOEXEC, 0) : rn_listen(address, &options);
     }
     return fd;
@@ -301,8 +302,8 @@ static void close_listener(struct rn_listener *listener)
 
 static void free_server(struct rn_http_server *server)
 {
-    for (unsigned i = 0; i < server->options.workers; i++)
-        for_listeners(&server->workers[i], close_listener);
+    for (struct rn_http_worker *worker = server->workers; worker; worker = worker->next)
+        for_listeners(worker, close_listener);
     rn_unmap(server, server->mapped);
 }
 
@@ -330,8 +331,8 @@ static void drain(struct rn_http_server *server)
     unsigned workers = server->options.workers;
     rn_ns now = rn_clock_monotonic();
     rn_ns end = now + server->options.drain_timeout + 2 * RN_SECOND;
-    for (unsigned i = 0; i < workers; i++)
-        rn_worker_post(server->workers[i].worker, &server->workers[i].stop);
+    for (struct rn_http_worker *worker = server->workers; worker; worker = worker->next)
+        rn_worker_post(worker->worker, &worker->stop);
     uint32_t ended;
     while ((ended = __atomic_load_n(&server->ended, __ATOMIC_ACQUIRE)) < workers && now < end) {
         struct rn_k_timespec left = {.tv_nsec = 100 * RN_MILLISECOND};
@@ -358,6 +359,4 @@ void rn_http_server_figures(const struct rn_http_server *server, unsigned index,
     uint64_t *to = (uint64_t *)figures;
     for (size_t i = 0; i < sizeof *figures / sizeof *to; i++)
         to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-    figures->bytes_in = __atomic_load_n(&worker->traffic.bytes_in, __ATOMIC_RELAXED);
-    figures->bytes_out = __atomic_load_n(&worker->traffic.bytes_out, __ATOMIC_RELAXED);
 }

@@ -112,14 +112,20 @@ struct rn_http_handoff {
 struct rn_http_worker {
     struct rn_http_server *server;
     struct rn_worker *worker; /* NULL until it runs */
+    struct rn_http_worker *next; /* of the same server */
     rn_ns date_until;         /* `prefix` is right until then */
     uint8_t log_level;        /* enum rn_log_level */
     bool draining;
     unsigned listening;
-    struct rn_http_figures figures;
+    union {
+        struct rn_http_figures figures;
+        struct { /* the drivers count bytes right where they are looked for */
+            uint64_t before_traffic[offsetof(struct rn_http_figures, bytes_in) / sizeof(uint64_t)];
+            struct rn_traffic traffic;
+        };
+    };
     struct rn_slab conns;
     struct rn_slab requests;
-    struct rn_traffic traffic;
     char prefix[56];   /* "HTTP/1.1 200 OK\r\nDate: …\r\n" */
     struct rn_timer drain;
     struct rn_node stop;
@@ -128,7 +134,8 @@ struct rn_http_worker {
     uint32_t load;     /* atomic: connections, and those on their way here */
     struct rn_log log;
     struct rn_log access;
-    struct rn_listener listeners[RN_HTTP_LISTENERS_MAX]; /* without `accepted`: not this worker's */
+    unsigned listener_count;
+    struct rn_listener listeners[RN_HTTP_LISTENERS_MAX];
     uint32_t handed; /* connections by the accepting worker, each in the next place */
     struct rn_http_handoff handoffs[RN_HTTP_HANDOFFS];
 } __attribute__((aligned(64)));
@@ -139,7 +146,6 @@ struct rn_http_server {
     uint32_t connections; /* atomic: of all workers */
     uint32_t paused;      /* atomic: workers that are paused */
     uint32_t ended;       /* atomic, a futex: workers that have drained */
-    unsigned listener_count;
     size_t mapped;
     struct rn_http_worker workers[];
 };
