@@ -44,9 +44,9 @@ static void status_worker(struct rn_http_server *server, unsigned index, struct 
     const uint64_t *value = (const uint64_t *)&figures;
     rn_http_server_figures(server, index, &figures.http);
     rn_worker_figures(rn_runtime_worker(rn_http_server_runtime(server), index), &figures.worker);
-    rn_text_format(text, &",{"[!index]);
+    rn_text_format(text, &",{\"worker\":%u"[!index], (uint64_t)index);
     for (const char *name = figure_names; *name; name += strlen(name) + 1)
-        rn_text_format(text, &",\"%s\":%u"[name == figure_names], name, *value++);
+        rn_text_format(text, ",\"%s\":%u", name, *value++);
     rn_text_format(text, "}");
 }
 
@@ -114,11 +114,14 @@ static void echo_message(struct rn_websocket *socket, const struct rn_ws_event *
 
 static struct rn_websocket_handler ws_echo = {.data = echo_message};
 
-enum { WS_ECHO, FIRST };
+/* An empty path matches nothing; what stands in front of the demo may come in its place. */
+enum { WS_ECHO, ECHO, FILES };
 
 static struct rn_http_route routes[] = {
     [WS_ECHO] = {"GET", NULL, NULL, &ws_echo, NULL, 0},
-    [FIRST] = {"GET", "/", serve_page, NULL, NULL, 0},
+    [ECHO] = {NULL, "", serve_echo, NULL, NULL, RN_ROUTE_STREAM},
+    [FILES] = {"GET", "", rn_static_handler, NULL, NULL, 0},
+    {"GET", "/", serve_page, NULL, NULL, 0},
     {"GET", "/plaintext", serve_plaintext, NULL, NULL, 0},
     {"GET", "/json", serve_json, NULL, NULL, 0},
     {"GET", "/status", serve_status, NULL, NULL, 0},
@@ -127,20 +130,11 @@ static struct rn_http_route routes[] = {
 
 void make_routes(struct settings *settings, struct rn_static *files)
 {
-    size_t begin = settings->ws_echo ? WS_ECHO : FIRST, end = RN_COUNT(routes);
+    size_t last = settings->echo ? ECHO : files ? FILES : RN_COUNT(routes) - 1;
     ws_echo.message_max = settings->ws_message_max;
     routes[WS_ECHO].path = settings->ws_echo;
-    if (settings->echo || files) {
-        end = FIRST + 1;
-        routes[FIRST].path = "/*";
-        routes[FIRST].handler = rn_static_handler;
-        routes[FIRST].context = files;
-    }
-    if (settings->echo) {
-        routes[FIRST].methods = NULL;
-        routes[FIRST].handler = serve_echo;
-        routes[FIRST].flags = RN_ROUTE_STREAM;
-    }
-    settings->server.routes = &routes[begin];
-    settings->server.route_count = end - begin;
+    if (last <= FILES) routes[last].path = "/*";
+    routes[FILES].context = files;
+    settings->server.routes = routes;
+    settings->server.route_count = last + 1;
 }

@@ -22,8 +22,7 @@ struct settings {
     bool list;
     bool version;
     bool help;
-    uint32_t bind_count;
-    const char *binds[BINDS_MAX];
+    const char *binds[BINDS_MAX + 1]; /* behind the last one NULL */
 };
 
 /* options.c: 0, or -1 after one line on standard error that says what is wrong. `words` begin with

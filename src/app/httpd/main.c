@@ -100,8 +100,8 @@ static struct rn_http_server *start_server(struct settings *settings)
 {
     struct rn_http_server *server = NULL;
     int result = rn_http_server_new(&server, &settings->server);
-    for (unsigned i = 0; i < settings->bind_count && result == 0; i++)
-        if (listen_on(server, settings->binds[i], settings->port) < 0) return NULL;
+    for (const char **bind = settings->binds; *bind && result == 0; bind++)
+        if (listen_on(server, *bind, settings->port) < 0) return NULL;
     if (result == 0) {
         note("httpd " RN_VERSION ": backend %s", settings->server.backend->name);
         result = rn_http_server_start(server);
@@ -114,10 +114,10 @@ static struct rn_http_server *start_server(struct settings *settings)
 /* A Unix socket's file outlives its socket. */
 static void remove_sockets(const struct settings *settings)
 {
-    for (unsigned i = 0; i < settings->bind_count; i++) {
-        const char *bind = settings->binds[i];
+    for (const char *const *bind = settings->binds; *bind; bind++) {
+        const char *path = *bind + 5;
         /* "unix:": nothing else that is an address begins so; '@' has no file */
-        if (*bind == 'u' && bind[5] != '@') rn_sys_unlinkat(RN_K_AT_FDCWD, bind + 5, 0);
+        if (**bind == 'u' && *path != '@') rn_sys_unlinkat(RN_K_AT_FDCWD, path, 0);
     }
 }
 
@@ -160,6 +160,7 @@ int rn_main(int argc, char **argv, char **envp)
     static struct settings settings = {
         .server = {.log_fd = &log_fd, .log_level = RN_LOG_INFO},
         .backend = "auto",
+        .ws_echo = "",
         .port = PORT_DEFAULT,
     };
     started_at = rn_clock_monotonic();
@@ -178,7 +179,7 @@ int rn_main(int argc, char **argv, char **envp)
     main_log.fd = settings.server.log_level < RN_LOG_INFO ? &nowhere : &log_fd;
     if (settings.access_log) settings.server.access_fd = &access_fd;
     if (!settings.server.workers) settings.server.workers = rn_cpu_count();
-    if (!settings.bind_count) settings.binds[settings.bind_count++] = "0.0.0.0";
+    if (!*settings.binds) *settings.binds = "0.0.0.0";
     return run(&settings);
 }
 

@@ -68,7 +68,8 @@ static const struct option options[] = {
 
 bool same_text(const char *a, const char *b)
 {
-    return rn_bytes_equal(rn_bytes_text(a), rn_bytes_text(b));
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
 }
 
 /* Where the help describes the option that `word` names; NULL when there is none. */
@@ -135,15 +136,15 @@ int settings_read(struct settings *settings, char **words)
         if (option->kind != FLAG) {
             if (!bare) value = value_of(word, &words);
             if (!value || !convert(option, value, &converted) ||
-                (option->kind == BIND && settings->bind_count == BINDS_MAX)) {
+                (option->kind == BIND && settings->binds[BINDS_MAX - 1])) {
                 complain("'%s': expected %b", value ? value : word, line,
                          rn_bytes_find(rn_bytes_text(line), '\n'));
                 return -1;
             }
         }
-        unsigned index = option->kind == BIND ? settings->bind_count++ : 0;
-        memcpy((char *)settings + option->at + index * sizeof settings->binds[0], &converted,
-               option->size);
+        char *field = (char *)settings + option->at;
+        while (option->kind == BIND && *(const char **)field) field += sizeof(char *);
+        memcpy(field, &converted, option->size);
     }
     return 0;
 }
