@@ -97,25 +97,22 @@ static const char *value_of(const char *word, char ***next)
     return **next ? *(*next)++ : NULL;
 }
 
-static int choice_of(const char *choices, const char *value)
-{
-    for (int i = 0; *choices; i++, choices += strlen(choices) + 1)
-        if (same_text(choices, value)) return i;
-    return -1;
-}
-
 /* The value as it is stored; false when it isn't one for this option. */
 static bool convert(const struct option *option, const char *value, uint64_t *field)
 {
-    int choice = option->choices ? choice_of(option->choices, value) : 0;
-    *field = (uintptr_t)value;
-    if (option->kind <= NAME) return choice >= 0 && (option->kind != PATH || *value == '/');
-    *field = (uint64_t)choice;
-    if (option->kind == CHOICE) return choice >= 0;
-    if (!rn_parse_u64(rn_bytes_text(value), field) || (option->max && *field > option->max))
-        return false;
-    if (option->kind == SECONDS) *field *= RN_SECOND;
-    return *field || option->kind == PORT;
+    const char *choice = option->choices;
+    *field = 0;
+    if (choice) {
+        for (; *choice && !same_text(choice, value); choice += strlen(choice) + 1) ++*field;
+        if (!*choice) return false;
+    } else if (option->kind >= PORT) {
+        if (!rn_parse_u64(rn_bytes_text(value), field) || (option->max && *field > option->max))
+            return false;
+        if (option->kind == SECONDS) *field *= RN_SECOND;
+        return *field || option->kind == PORT;
+    }
+    if (option->kind <= NAME) *field = (uintptr_t)value;
+    return option->kind != PATH || *value == '/';
 }
 
 int settings_read(struct settings *settings, char **words)
