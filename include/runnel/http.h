@@ -131,7 +131,7 @@ struct rn_future *rn_request_writable(struct rn_request *request);
 /* ---- WebSocket ------------------------------------------------------------------------------- */
 
 struct rn_websocket_handler {
-    struct rn_ws_policy policy; /* origins, subprotocols */
+    const struct rn_ws_policy *policy; /* origins, subprotocols; NULL: any and none */
     uint64_t message_max;       /* bytes; 0: 1 MiB. A longer message is refused with 1009 */
     void (*opened)(struct rn_websocket *socket);
     /* A piece of a message as it arrives: opcode, first and last say where it belongs. */

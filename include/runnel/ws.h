@@ -121,17 +121,26 @@ struct rn_ws_accept {
     uint16_t status;      /* 101, or the refusal: 400, 403 (Origin), 405, 426 */
 };
 
+/* Which clients a server takes, and as what. */
 struct rn_ws_policy {
+    /* Called when nothing else is against the handshake: 101 and perhaps the subprotocol, or the
+     * refusal's status. rn_ws_policy_lists goes by the lists below. */
+    unsigned (*judge)(const struct rn_ws_policy *policy, const struct rn_http1_request *request,
+                      const uint8_t *head, rn_bytes *subprotocol);
     const char *const *origins;      /* NULL-terminated allow list ("https://example.com"), in any
                                       * case; "" allows a request without Origin. NULL: any */
     const char *const *subprotocols; /* NULL-terminated, in the server's order of preference, the
                                       * case matters; NULL: none */
 };
+unsigned rn_ws_policy_lists(const struct rn_ws_policy *policy,
+                            const struct rn_http1_request *request, const uint8_t *head,
+                            rn_bytes *subprotocol);
 
 /*
  * Judges a whole head that rn_http1_parse_head took. Returns 0 with accept->status 101, or the
  * refusal's status with RN_E_PROTOCOL (400) or RN_E_UNSUPPORTED (all others); key and subprotocol
- * are set for 101 only. The first of these that holds:
+ * are set for 101 only. Without a policy any origin will do, and no subprotocol. The first of these
+ * that holds:
  *
  * - 405: the method isn't GET. The answer goes with "Allow: GET".
  * - 400: HTTP/1.0, which has no Upgrade.
@@ -140,7 +149,7 @@ struct rn_ws_policy {
  * - 400: a body; an empty host; no Sec-WebSocket-Version; it, the key or Origin twice.
  * - 426: Sec-WebSocket-Version isn't 13 (section 4.2.2, step 4).
  * - 400: no Sec-WebSocket-Key, or one that isn't 16 bytes in base64.
- * - 403: the origin isn't on the list.
+ * - 403: the policy's judgement: the origin isn't on the list.
  *
  * Every 426 goes with "Upgrade: websocket", "Connection: upgrade" and "Sec-WebSocket-Version: 13".
  * No subprotocol in common is no refusal. Extensions are never agreed to.

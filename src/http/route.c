@@ -11,14 +11,18 @@ static bool match(struct rn_request *request, const char *pattern)
     unsigned at = path.at, end = path.at + path.len, count = 0;
     for (; *pattern; pattern++) {
         unsigned from = at;
-        bool rest = *pattern == '*';
-        if (!rest && *pattern != ':') {
+        if (*pattern == '*') {
+            request->parameters[RN_HTTP_PARAMETERS_MAX] =
+                (struct rn_http1_span){(uint16_t)at, (uint16_t)(end - at)};
+            return true;
+        }
+        if (*pattern != ':') {
             if (at == end || head[at] != (uint8_t)*pattern) return false;
             at++;
             continue;
         }
-        while (at < end && (rest || head[at] != '/')) at++;
-        if (count == RN_HTTP_PARAMETERS_MAX || (at == from && !rest)) return false;
+        while (at < end && head[at] != '/') at++;
+        if (count == RN_HTTP_PARAMETERS_MAX || at == from) return false;
         request->parameters[count++] =
             (struct rn_http1_span){(uint16_t)from, (uint16_t)(at - from)};
         while (pattern[1] && pattern[1] != '/') pattern++;
@@ -87,7 +91,8 @@ rn_bytes rn_request_parameter(const struct rn_request *request, const char *name
     size_t len = strlen(name);
     unsigned index = 0;
     for (const char *at = request->route->path; *at; at++) {
-        if (*at != ':' && *at != '*') continue;
+        if (*at == '*' && *name == '*') index = RN_HTTP_PARAMETERS_MAX;
+        else if (*at != ':') continue;
         const char *from = at + (*at == ':');
         size_t count = 0;
         while (from[count] && from[count] != '/') count++;

@@ -97,7 +97,8 @@ struct rn_request {
     struct rn_out stash;
     rn_waker waker;
     struct rn_future writable;
-    struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX];
+    /* and behind them what the '*' at the end of the route's path stands for */
+    struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX + 1];
     uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
     struct rn_http1_request http1;
 };

@@ -238,8 +238,8 @@ void rn_static_handler(struct rn_request *request)
     struct rn_worker *worker = rn_request_worker(request);
     struct rn_static *files = rn_request_context(request);
     struct rn_static_search search;
-    rn_bytes key = rn_request_parameter(request, "*");
-    rn_assert(key.ptr); /* the route's path ends in "*" */
+    rn_bytes key = rn_http1_slice(request->head, request->parameters[RN_HTTP_PARAMETERS_MAX]);
+    rn_assert(key.ptr > request->head); /* the route's path ends in '*' */
     if (key.ptr[-1] == '/') key = rn_bytes_of(key.ptr - 1, key.len + 1);
     search.request = request;
     search.files = files;

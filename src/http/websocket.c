@@ -39,7 +39,7 @@ void rn_websocket_upgrade(struct rn_request *request)
     struct rn_websocket *socket = &conn->socket;
     const struct rn_websocket_handler *handler = request->route->websocket;
     struct rn_ws_accept accept;
-    if (rn_ws_handshake(&request->http1, request->head, &handler->policy, &accept) < 0) {
+    if (rn_ws_handshake(&request->http1, request->head, handler->policy, &accept) < 0) {
         refuse(request, accept.status);
         return;
     }

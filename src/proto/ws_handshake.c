@@ -33,9 +33,18 @@ static rn_bytes choose_subprotocol(const struct rn_http1_request *request, const
     return rn_bytes_of(NULL, 0);
 }
 
+unsigned rn_ws_policy_lists(const struct rn_ws_policy *policy,
+                            const struct rn_http1_request *request, const uint8_t *head,
+                            rn_bytes *subprotocol)
+{
+    rn_bytes origin = rn_http1_find_field(request, head, "Origin");
+    if (!origin_allowed(policy->origins, origin)) return 403;
+    *subprotocol = choose_subprotocol(request, head, policy->subprotocols);
+    return 101;
+}
+
 /* The status to answer with. On 101 *key is the client's key. */
-static unsigned judge(const struct rn_http1_request *request, const uint8_t *head,
-                      const struct rn_ws_policy *policy, rn_bytes *key)
+static unsigned judge(const struct rn_http1_request *request, const uint8_t *head, rn_bytes *key)
 {
     enum { VERSION, KEY, ORIGIN, FIELDS };
     static const char *const names[FIELDS] = {"Sec-WebSocket-Version", "Sec-WebSocket-Key",
@@ -61,18 +70,20 @@ static unsigned judge(const struct rn_http1_request *request, const uint8_t *hea
     if (!rn_bytes_equal(fields[VERSION], RN_BYTES("13"))) return 426;
     *key = fields[KEY];
     if (key->len != KEY_LEN || rn_base64_decoded_len(*key) != KEY_BYTES) return 400;
-    return origin_allowed(policy->origins, fields[ORIGIN]) ? 101 : 403;
+    return 101;
 }
 
 int rn_ws_handshake(const struct rn_http1_request *request, const uint8_t *head,
                     const struct rn_ws_policy *policy, struct rn_ws_accept *accept)
 {
     rn_bytes key;
-    unsigned status = judge(request, head, policy, &key);
+    unsigned status = judge(request, head, &key);
+    accept->subprotocol = rn_bytes_of(NULL, 0);
+    if (status == 101 && policy)
+        status = policy->judge(policy, request, head, &accept->subprotocol);
     accept->status = (uint16_t)status;
     if (status != 101) return status == 400 ? RN_E_PROTOCOL : RN_E_UNSUPPORTED;
     rn_ws_accept_key(key, accept->key);
-    accept->subprotocol = choose_subprotocol(request, head, policy->subprotocols);
     return 0;
 }
 

@@ -115,8 +115,8 @@ static const struct rn_websocket_handler flood_handler = {.opened = opened, .dat
                                                           .writable = flood_more, .closed = closed};
 static const struct rn_websocket_handler close_handler = {.opened = opened, .data = close_as_told,
                                                           .closed = closed};
-static const struct rn_websocket_handler picky_handler = {
-    .policy = {.origins = origins, .subprotocols = subprotocols}, .data = echo};
+static const struct rn_ws_policy picky = {rn_ws_policy_lists, origins, subprotocols};
+static const struct rn_websocket_handler picky_handler = {.policy = &picky, .data = echo};
 
 static void done(struct rn_request *request)
 {

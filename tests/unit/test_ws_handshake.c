@@ -82,9 +82,8 @@ static void good_handshakes(void **state)
                        "sec-websocket-version:\t13 \r\n",
          101},
     };
-    const struct rn_ws_policy policy = {0};
     (void)state;
-    expect_each(cases, RN_COUNT(cases), &policy);
+    expect_each(cases, RN_COUNT(cases), NULL);
 }
 
 static void what_is_no_handshake(void **state)
@@ -106,9 +105,8 @@ static void what_is_no_handshake(void **state)
         {GOOD "Content-Length: 1\r\n", 400},
         {GOOD "Transfer-Encoding: chunked\r\n", 400},
     };
-    const struct rn_ws_policy policy = {0};
     (void)state;
-    expect_each(cases, RN_COUNT(cases), &policy);
+    expect_each(cases, RN_COUNT(cases), NULL);
 }
 
 static void version_and_key(void **state)
@@ -143,9 +141,8 @@ static void version_and_key(void **state)
         {WITH_KEY("dGhlIHNhbXBs ZSBub25jZQ=="), 400},
         {WITH_KEY("\"GhlIHNhbXBsZSBub25jZQ=\""), 400},
     };
-    const struct rn_ws_policy policy = {0};
     (void)state;
-    expect_each(cases, RN_COUNT(cases), &policy);
+    expect_each(cases, RN_COUNT(cases), NULL);
 }
 
 static void origins(void **state)
@@ -177,7 +174,7 @@ static void origins(void **state)
     };
     (void)state;
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
-        const struct rn_ws_policy policy = {.origins = cases[i].allowed};
+        const struct rn_ws_policy policy = {rn_ws_policy_lists, .origins = cases[i].allowed};
         expect(cases[i].head, &policy, cases[i].status, "");
     }
 }
@@ -204,13 +201,15 @@ static void subprotocols(void **state)
         {GOOD PROTOCOL(","), ""},
     };
     static const char *const nothing[] = {NULL};
-    const struct rn_ws_policy policy = {.subprotocols = chat_first};
-    const struct rn_ws_policy no_policy = {0}, empty_policy = {.subprotocols = nothing};
+    const struct rn_ws_policy policy = {rn_ws_policy_lists, .subprotocols = chat_first};
+    const struct rn_ws_policy no_lists = {rn_ws_policy_lists};
+    const struct rn_ws_policy empty_list = {rn_ws_policy_lists, .subprotocols = nothing};
     (void)state;
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
         expect(cases[i].head, &policy, 101, cases[i].chosen);
-        expect(cases[i].head, &no_policy, 101, "");
-        expect(cases[i].head, &empty_policy, 101, "");
+        expect(cases[i].head, &no_lists, 101, "");
+        expect(cases[i].head, NULL, 101, "");
+        expect(cases[i].head, &empty_list, 101, "");
     }
 }
 
