@@ -47,7 +47,7 @@ static void check_server(rn_bytes in, bool strict)
 {
     struct rn_http1_request request;
     struct rn_ws_accept accept;
-    struct rn_ws_policy policy = {strict ? origins : NULL, protocols};
+    struct rn_ws_policy policy = {rn_ws_policy_lists, strict ? origins : NULL, protocols};
     rn_http1_request_init(&request);
     rn_ssize len = rn_http1_parse_head(&request, in.ptr, in.len);
     if (len <= 0) return;
