@@ -151,35 +151,17 @@ static void answer(struct rn_request *request, struct rn_static_entry *entry, un
     rn_response_end(request);
 }
 
-/* The fields that may ask for anything but the whole. */
-union fields {
-    rn_bytes list[6];
-    struct {
-        struct rn_http_conditions conditions;
-        rn_bytes if_range;
-        rn_bytes range;
-    };
-};
-static const char field_names[] = "if-match\0if-unmodified-since\0if-none-match\0"
-                                  "if-modified-since\0if-range\0range\0";
-
 /* Answers 304, 412, 416 or with parts of the file, or returns false. */
 static bool answer_specially(struct rn_static_search *search, struct rn_static_entry *entry)
 {
     struct rn_request *request = search->request;
     struct rn_http_range ranges[RN_HTTP_RANGES_MAX];
-    union fields fields;
-    rn_bytes *field = fields.list;
-    for (const char *name = field_names; *name; name += strlen(name) + 1)
-        *field++ = rn_request_header(request, name);
-
-    int64_t now_s = (int64_t)rn_clock_realtime_seconds();
     const struct rn_http_validators current = {
         .etag = rn_bytes_of(entry->head + sizeof "ETag: " - 1, entry->etag_len),
         .modified_s = entry->modified_s,
-        .exists = true,
+        .now_s = (int64_t)rn_clock_realtime_seconds(),
     };
-    unsigned status = rn_http_precondition(&fields.conditions, &current, true, now_s);
+    unsigned status = rn_http_precondition(&request->http1, request->head, &current);
     if (status == 304) {
         start(request, status, entry, entry->validators_len);
         rn_response_head(request, NULL, RN_LENGTH_UNKNOWN);
@@ -189,8 +171,9 @@ static bool answer_specially(struct rn_static_search *search, struct rn_static_e
     /* Only for GET (RFC 9110, section 14.2). */
     int count = 0;
     if (!status && !rn_request_is_head(request) &&
-        rn_http_if_range(fields.if_range, &current, now_s))
-        count = rn_http_range_parse(ranges, fields.range, entry->version.size);
+        rn_http_if_range(rn_request_header(request, "if-range"), &current))
+        count = rn_http_range_parse(ranges, rn_request_header(request, "range"),
+                                    entry->version.size);
     if (count < 0) {
         status = 416;
         rn_response_start(request, status);

@@ -3,6 +3,8 @@
  */
 #include "proto/http_conditional.h"
 
+#include <runnel/http1.h>
+
 #include "base/text.h"
 #include "proto/http_date.h"
 #include "proto/http_list.h"
@@ -16,52 +18,60 @@ size_t rn_http_etag_format(char to[RN_HTTP_ETAG_MAX], uint64_t size, uint64_t mo
     return text.len;
 }
 
-static bool strip_weak(rn_bytes *tag)
-{
-    if (tag->len < 2 || tag->ptr[0] != 'W' || tag->ptr[1] != '/') return false;
-    *tag = rn_bytes_of(tag->ptr + 2, tag->len - 2);
-    return true;
-}
+/* What a field with entity tags, or "*", says of the current one. It may be a list over several
+ * fields (section 5.3). */
+enum listed { ABSENT, NOT_LISTED, LISTED };
 
-static bool listed(rn_bytes list, const struct rn_http_validators *current, bool strong)
+static enum listed look_up(const struct rn_http1_request *request, const uint8_t *head,
+                           const char *name, rn_bytes etag, bool weak_too)
 {
-    rn_bytes tag, etag = current->etag;
-    if (list.len == 1 && *list.ptr == '*') return current->exists;
-    if (strip_weak(&etag) && strong) return false;
-    while (rn_http_list_next(&list, &tag))
-        if (!(strip_weak(&tag) && strong) && tag.len && rn_bytes_equal(tag, etag)) return true;
-    return false;
+    enum listed found = ABSENT;
+    unsigned index = 0;
+    rn_bytes list, tag;
+    while (rn_http1_next_field(request, head, name, &index, &list)) {
+        if (list.len == 1 && *list.ptr == '*') return LISTED;
+        found = NOT_LISTED;
+        while (rn_http_list_next(&list, &tag)) {
+            if (weak_too && tag.len > 2 && tag.ptr[0] == 'W' && tag.ptr[1] == '/')
+                tag = rn_bytes_of(tag.ptr + 2, tag.len - 2);
+            if (rn_bytes_equal(tag, etag)) return LISTED;
+        }
+    }
+    return found;
 }
 
 /* The modification time compared with a date. */
 enum order { EARLIER, SAME, LATER, UNKNOWN };
 
-static enum order compare(rn_bytes field, const struct rn_http_validators *current, int64_t now_s)
+static enum order compare(rn_bytes field, const struct rn_http_validators *current)
 {
     int64_t date, modified = current->modified_s;
-    if (modified == RN_HTTP_NO_TIME || !rn_http_date_parse(field, now_s, &date)) return UNKNOWN;
+    if (!rn_http_date_parse(field, current->now_s, &date)) return UNKNOWN;
     return modified < date ? EARLIER : modified == date ? SAME : LATER;
 }
 
-unsigned rn_http_precondition(const struct rn_http_conditions *conditions,
-                              const struct rn_http_validators *current, bool get, int64_t now_s)
+static enum order compare_field(const struct rn_http1_request *request, const uint8_t *head,
+                                const char *name, const struct rn_http_validators *current)
 {
-    if (conditions->if_match.ptr) {
-        if (!listed(conditions->if_match, current, true)) return 412;
-    } else if (compare(conditions->if_unmodified_since, current, now_s) == LATER) {
+    return compare(rn_http1_find_field(request, head, name), current);
+}
+
+unsigned rn_http_precondition(const struct rn_http1_request *request, const uint8_t *head,
+                              const struct rn_http_validators *current)
+{
+    enum listed match = look_up(request, head, "if-match", current->etag, false);
+    if (match == NOT_LISTED ||
+        (!match && compare_field(request, head, "if-unmodified-since", current) == LATER))
         return 412;
-    }
-    if (conditions->if_none_match.ptr) {
-        if (listed(conditions->if_none_match, current, false)) return get ? 304 : 412;
-    } else if (get && compare(conditions->if_modified_since, current, now_s) <= SAME) {
+    match = look_up(request, head, "if-none-match", current->etag, true);
+    if (match == LISTED ||
+        (!match && compare_field(request, head, "if-modified-since", current) <= SAME))
         return 304;
-    }
     return 0;
 }
 
-bool rn_http_if_range(rn_bytes if_range, const struct rn_http_validators *current, int64_t now_s)
+bool rn_http_if_range(rn_bytes if_range, const struct rn_http_validators *current)
 {
-    if (!if_range.ptr || compare(if_range, current, now_s) == SAME) return true;
-    /* a strong tag begins with its quote, and is never a date */
-    return if_range.len && *if_range.ptr == '"' && rn_bytes_equal(if_range, current->etag);
+    return !if_range.ptr || rn_bytes_equal(if_range, current->etag) ||
+           compare(if_range, current) == SAME;
 }

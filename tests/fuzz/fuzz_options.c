@@ -15,11 +15,11 @@ static void check_bounds(const struct settings *settings)
 {
     const struct rn_http_options *server = &settings->server;
     require(server->workers <= RN_WORKERS_MAX && settings->port <= 65535);
-    require(settings->bind_count <= BINDS_MAX && server->connections_max <= 1000000);
+    require(!settings->binds[BINDS_MAX] && server->connections_max <= 1000000);
     require(server->idle_timeout <= 1000000 * RN_SECOND && server->log_level <= RN_LOG_DEBUG);
     require(server->idle_timeout % RN_SECOND == 0 && server->header_timeout % RN_SECOND == 0);
     require(!settings->ws_echo || *settings->ws_echo == '/');
-    for (unsigned i = 0; i < settings->bind_count; i++) require(settings->binds[i] != NULL);
+    for (unsigned i = 1; i < BINDS_MAX; i++) require(settings->binds[i - 1] || !settings->binds[i]);
 }
 
 struct line {
@@ -49,7 +49,7 @@ static void write_out(struct line *line, const struct settings *settings)
     if (settings->root) word(line, "--root=%s", settings->root);
     if (settings->list) word(line, "--list");
     if (server->workers) word(line, "--workers=%u", server->workers);
-    for (unsigned i = 0; i < settings->bind_count; i++) word(line, "--bind=%s", settings->binds[i]);
+    for (unsigned i = 0; settings->binds[i]; i++) word(line, "--bind=%s", settings->binds[i]);
     word(line, "--port=%u", settings->port);
     if (settings->backend) word(line, "--backend=%s", settings->backend);
     word(line, "--accept=%s", server->accept == RN_ACCEPT_SHARED ? "shared" : "reuseport");
@@ -87,9 +87,7 @@ static void check_again(const struct settings *settings)
     same_words(again.ws_echo, settings->ws_echo);
     same_words(again.log, settings->log);
     same_words(again.access_log, settings->access_log);
-    require(again.bind_count == settings->bind_count);
-    for (unsigned i = 0; i < again.bind_count; i++)
-        same_words(again.binds[i], settings->binds[i]);
+    for (unsigned i = 0; i < BINDS_MAX; i++) same_words(again.binds[i], settings->binds[i]);
     require(again.server.workers == settings->server.workers && again.port == settings->port);
     require(again.server.accept == settings->server.accept);
     require(again.ws_message_max == settings->ws_message_max);

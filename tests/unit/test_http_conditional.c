@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <runnel/http1.h>
 
 #include "guarded.h"
 #include "proto/http_conditional.h"
@@ -35,27 +37,35 @@ static void test_tag(void **state)
     check_tag(1, 0, 2, "\"1-4354685564936845354\"");
 }
 
-static rn_bytes field(unsigned slot, const char *value)
+/* What a request with these lines behind its host gets. */
+static unsigned judge(const char *lines, const struct rn_http_validators *current)
 {
-    return value ? guarded_text(slot, value) : rn_bytes_of(NULL, 0);
+    struct rn_http1_request request;
+    char text[1024];
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", lines);
+    rn_bytes head = guarded_text(0, text);
+    rn_http1_request_init(&request);
+    assert_int_equal(rn_http1_parse_head(&request, head.ptr, head.len), head.len);
+    return rn_http_precondition(&request, head.ptr, current);
 }
 
-/* What a request with these fields gets. */
+/* The same with these values, of which some are NULL. */
 static unsigned ask(const char *if_match, const char *unmodified, const char *if_none_match,
-                    const char *modified_since, const struct rn_http_validators *current, bool get)
+                    const char *modified_since, const struct rn_http_validators *current)
 {
-    struct rn_http_conditions conditions = {
-        .if_match = field(0, if_match),
-        .if_unmodified_since = field(1, unmodified),
-        .if_none_match = field(2, if_none_match),
-        .if_modified_since = field(3, modified_since),
-    };
-    return rn_http_precondition(&conditions, current, get, now);
+    static const char *const names[] = {"If-Match", "If-Unmodified-Since", "If-None-Match",
+                                        "If-Modified-Since"};
+    const char *values[] = {if_match, unmodified, if_none_match, modified_since};
+    char lines[512] = "";
+    for (size_t i = 0; i < RN_COUNT(names); i++)
+        if (values[i])
+            sprintf(lines + strlen(lines), "%s: %s\r\n", names[i], values[i]);
+    return judge(lines, current);
 }
 
 static struct rn_http_validators with_tag(const char *tag)
 {
-    struct rn_http_validators current = {rn_bytes_of(tag, strlen(tag)), modified, true};
+    struct rn_http_validators current = {rn_bytes_of(tag, strlen(tag)), modified, now};
     return current;
 }
 
@@ -68,10 +78,7 @@ static void test_tag_lists(void **state)
         bool strong;
         bool weak;
     } cases[] = {
-        {"W/\"1\"", "W/\"1\"", false, true},
-        {"W/\"1\"", "W/\"2\"", false, false},
         {"W/\"1\"", "\"1\"", false, true},
-        {"\"1\"", "W/\"1\"", false, true},
         {"\"1\"", "\"1\"", true, true},
         {"\"xyzzy\", \"r2d2xxxx\", \"c3piozzzz\"", "\"xyzzy\"", true, true},
         {"\"xyzzy\", \"r2d2xxxx\", \"c3piozzzz\"", "\"r2d2xxxx\"", true, true},
@@ -85,7 +92,6 @@ static void test_tag_lists(void **state)
         {"\"x\",\"a,b\",\"y\"", "\"y\"", true, true},
         {"\"\"", "\"\"", true, true},
         {"*", "\"a\"", true, true},
-        {"*", "W/\"a\"", true, true},
         {"*, \"b\"", "\"a\"", false, false},
         {"\"*\"", "\"a\"", false, false},
         {"", "\"a\"", false, false},
@@ -96,34 +102,37 @@ static void test_tag_lists(void **state)
         {"W/W/\"a\"", "\"a\"", false, false},
         {"\"A\"", "\"a\"", false, false},
         {"\"a\" \"b\"", "\"a\"", false, false},
-        {"W/", "", false, false},
-        {"W/", "W/", false, false},
-        {"\"\"", "", false, false},
+        {"W/\"1\"", "\"2\"", false, false},
+        {"W/", "\"a\"", false, false},
         {"W", "\"a\"", false, false},
     };
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
         struct rn_http_validators current = with_tag(cases[i].tag);
-        unsigned status = ask(cases[i].list, NULL, NULL, NULL, &current, false);
+        unsigned status = ask(cases[i].list, NULL, NULL, NULL, &current);
         if (status != (cases[i].strong ? 0 : 412)) fail_msg("If-Match: %s", cases[i].list);
-        status = ask(NULL, NULL, cases[i].list, NULL, &current, true);
+        status = ask(NULL, NULL, cases[i].list, NULL, &current);
         if (status != (cases[i].weak ? 304 : 0)) fail_msg("If-None-Match: %s", cases[i].list);
-        status = ask(NULL, NULL, cases[i].list, NULL, &current, false);
-        assert_int_equal(status, cases[i].weak ? 412 : 0);
     }
 }
 
-static void test_star(void **state)
+/* Section 5.3: the lines of a list field are one list, wherever they stand. */
+static void test_spread_lists(void **state)
 {
-    struct rn_http_validators current = {{NULL, 0}, RN_HTTP_NO_TIME, false};
-    assert_int_equal(ask("*", NULL, NULL, NULL, &current, false), 412);
-    assert_int_equal(ask(NULL, NULL, "*", NULL, &current, false), 0);
-    assert_int_equal(ask("\"a\"", NULL, NULL, NULL, &current, false), 412);
-    current.exists = true; /* but has no validators */
-    assert_int_equal(ask("*", NULL, NULL, NULL, &current, false), 0);
-    assert_int_equal(ask(NULL, NULL, "*", NULL, &current, false), 412);
-    assert_int_equal(ask(NULL, NULL, "*", NULL, &current, true), 304);
-    assert_int_equal(ask(NULL, AFTER, NULL, AFTER, &current, true), 0);
-    assert_int_equal(ask(NULL, BEFORE, NULL, NULL, &current, true), 0);
+    static const struct {
+        const char *lines;
+        unsigned status;
+    } cases[] = {
+        {"If-Match: \"x\"\r\nIf-Match: \"e\"\r\n", 0},
+        {"If-Match: \"e\"\r\nAccept: a\r\nIf-Match: \"x\", \"y\"\r\n", 0},
+        {"If-Match: \"x\"\r\nIf-Match: \"y\"\r\n", 412},
+        {"If-Match: \r\nIf-Match: W/\"e\"\r\n", 412},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: W/\"e\"\r\n", 304},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: *\r\n", 304},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: \"y\"\r\nIf-Modified-Since: " SAME "\r\n", 0},
+    };
+    struct rn_http_validators current = with_tag("\"e\"");
+    for (size_t i = 0; i < RN_COUNT(cases); i++)
+        if (judge(cases[i].lines, &current) != cases[i].status) fail_msg("%s", cases[i].lines);
 }
 
 /* The order of section 13.2.2. */
@@ -131,49 +140,46 @@ static void test_precedence(void **state)
 {
     static const struct {
         const char *if_match, *unmodified, *if_none_match, *modified_since;
-        unsigned get, other;
+        unsigned status;
     } cases[] = {
-        {NULL, NULL, NULL, NULL, 0, 0},
+        {NULL, NULL, NULL, NULL, 0},
         /* dates alone */
-        {NULL, BEFORE, NULL, NULL, 412, 412},
-        {NULL, SAME, NULL, NULL, 0, 0},
-        {NULL, AFTER, NULL, NULL, 0, 0},
-        {NULL, NULL, NULL, BEFORE, 0, 0},
-        {NULL, NULL, NULL, SAME, 304, 0},
-        {NULL, NULL, NULL, AFTER, 304, 0},
-        {NULL, NULL, NULL, "Sunday, 06-Nov-94 08:49:37 GMT", 304, 0},
-        {NULL, NULL, NULL, "Sun Nov  6 08:49:37 1994", 304, 0},
+        {NULL, BEFORE, NULL, NULL, 412},
+        {NULL, SAME, NULL, NULL, 0},
+        {NULL, AFTER, NULL, NULL, 0},
+        {NULL, NULL, NULL, BEFORE, 0},
+        {NULL, NULL, NULL, SAME, 304},
+        {NULL, NULL, NULL, AFTER, 304},
+        {NULL, NULL, NULL, "Sunday, 06-Nov-94 08:49:37 GMT", 304},
+        {NULL, NULL, NULL, "Sun Nov  6 08:49:37 1994", 304},
         /* no dates: ignored */
-        {NULL, "yesterday", NULL, NULL, 0, 0},
-        {NULL, BEFORE ", " BEFORE, NULL, NULL, 0, 0},
-        {NULL, NULL, NULL, "tomorrow", 0, 0},
-        {NULL, NULL, NULL, "", 0, 0},
+        {NULL, "yesterday", NULL, NULL, 0},
+        {NULL, BEFORE ", " BEFORE, NULL, NULL, 0},
+        {NULL, NULL, NULL, "tomorrow", 0},
+        {NULL, NULL, NULL, "", 0},
         /* If-Match hides If-Unmodified-Since */
-        {"\"e\"", BEFORE, NULL, NULL, 0, 0},
-        {"\"x\"", AFTER, NULL, NULL, 412, 412},
-        {"", AFTER, NULL, NULL, 412, 412},
+        {"\"e\"", BEFORE, NULL, NULL, 0},
+        {"\"x\"", AFTER, NULL, NULL, 412},
+        {"", AFTER, NULL, NULL, 412},
         /* If-None-Match hides If-Modified-Since */
-        {NULL, NULL, "\"e\"", BEFORE, 304, 412},
-        {NULL, NULL, "\"x\"", AFTER, 0, 0},
-        {NULL, NULL, "", AFTER, 0, 0},
+        {NULL, NULL, "\"e\"", BEFORE, 304},
+        {NULL, NULL, "\"x\"", AFTER, 0},
+        {NULL, NULL, "", AFTER, 0},
         /* both steps */
-        {"\"e\"", NULL, "\"e\"", NULL, 304, 412},
-        {"\"e\"", NULL, "\"x\"", NULL, 0, 0},
-        {"\"x\"", NULL, "\"e\"", NULL, 412, 412},
-        {"\"e\"", NULL, NULL, SAME, 304, 0},
-        {NULL, SAME, "\"e\"", NULL, 304, 412},
-        {NULL, BEFORE, "\"e\"", NULL, 412, 412},
-        {NULL, AFTER, NULL, SAME, 304, 0},
-        {NULL, BEFORE, NULL, SAME, 412, 412},
+        {"\"e\"", NULL, "\"e\"", NULL, 304},
+        {"\"e\"", NULL, "\"x\"", NULL, 0},
+        {"\"x\"", NULL, "\"e\"", NULL, 412},
+        {"\"e\"", NULL, NULL, SAME, 304},
+        {NULL, SAME, "\"e\"", NULL, 304},
+        {NULL, BEFORE, "\"e\"", NULL, 412},
+        {NULL, AFTER, NULL, SAME, 304},
+        {NULL, BEFORE, NULL, SAME, 412},
     };
     struct rn_http_validators current = with_tag("\"e\"");
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
-        for (int get = 0; get < 2; get++) {
-            unsigned status = ask(cases[i].if_match, cases[i].unmodified, cases[i].if_none_match,
-                                  cases[i].modified_since, &current, get);
-            if (status != (get ? cases[i].get : cases[i].other))
-                fail_msg("case %zu, get %d: %u", i, get, status);
-        }
+        unsigned status = ask(cases[i].if_match, cases[i].unmodified, cases[i].if_none_match,
+                              cases[i].modified_since, &current);
+        if (status != cases[i].status) fail_msg("case %zu: %u", i, status);
     }
 }
 
@@ -185,21 +191,15 @@ static void test_if_range(void **state)
         bool honoured;
     } cases[] = {
         {NULL, "\"e\"", true},
-        {NULL, "", true},
         {"\"e\"", "\"e\"", true},
         {"\"x\"", "\"e\"", false},
         {"W/\"e\"", "\"e\"", false},
-        {"\"e\"", "W/\"e\"", false},
-        {"W/\"e\"", "W/\"e\"", false},
         {"*", "\"e\"", false},
         {"\"e\", \"x\"", "\"e\"", false},
         {"\"e\" ", "\"e\"", false},
         {"\"e", "\"e\"", false},
         {"", "\"e\"", false},
-        {"", "", false},
-        {"\"e\"", "", false},
         {SAME, "\"e\"", true},
-        {SAME, "", true},
         {"Sunday, 06-Nov-94 08:49:37 GMT", "\"e\"", true},
         {BEFORE, "\"e\"", false},
         {AFTER, "\"e\"", false},
@@ -207,20 +207,17 @@ static void test_if_range(void **state)
     };
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
         struct rn_http_validators current = with_tag(cases[i].tag);
-        if (rn_http_if_range(field(0, cases[i].if_range), &current, now) != cases[i].honoured)
-            fail_msg("case %zu: %s", i, cases[i].if_range);
-        current.modified_s = RN_HTTP_NO_TIME;
-        bool date = cases[i].if_range && strstr(cases[i].if_range, "GMT");
-        bool honoured = rn_http_if_range(field(0, cases[i].if_range), &current, now);
-        assert_int_equal(honoured, cases[i].honoured && !date);
+        const char *text = cases[i].if_range;
+        rn_bytes field = text ? guarded_text(0, text) : rn_bytes_of(NULL, 0);
+        if (rn_http_if_range(field, &current) != cases[i].honoured) fail_msg("case %zu: %s", i, text);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tag),      cmocka_unit_test(test_tag_lists),
-        cmocka_unit_test(test_star),     cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_tag),          cmocka_unit_test(test_tag_lists),
+        cmocka_unit_test(test_spread_lists), cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_if_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
