@@ -11,6 +11,8 @@
  * so a late one, for a descriptor that was closed and opened again, costs a call and does no harm.
  */
 #include "backend/readiness.h"
+
+#include "backend/attempt.h"
 #include "sys/sys.h"
 
 /* What the table knows of a descriptor. */
@@ -20,50 +22,7 @@ enum {
     HUNG_UP = 4,  /* the end or an error is behind the data: no further edge announces it */
 };
 
-/* What attempt() says besides a result: far below any error. */
-enum {
-    WAIT = -20001,  /* until the descriptor is ready */
-    AGAIN = -20002, /* when the others had their turn */
-    STARVE = -20003 /* until a buffer comes back */
-};
-
-enum {
-    SENDFILE_MAX = 256 << 10, /* bytes of one op until others have their turn */
-    VECTORS_MAX = 1024,       /* UIO_MAXIOV */
-    TURNS_WITHOUT_EVENTS = 4, /* while there is other work */
-};
-
-enum {
-    FOR_READ = 1 << RN_READ_SIDE,
-    FOR_WRITE = 1 << RN_WRITE_SIDE,
-    ON_EVENT = 4,  /* not tried before something came in, since it would mostly be in vain */
-    BUFFER = 8,    /* takes one of the pool */
-    PROGRESS = 16, /* goes on until all is done */
-};
-enum { QUIETLY = RN_K_MSG_DONTWAIT | RN_K_MSG_NOSIGNAL };
-
-/* The system call behind an op, and its flags, if it takes any. */
-static const struct {
-    uint16_t nr;
-    uint16_t traits;
-    uint32_t flags;
-} codes[RN_OP_CODES] = {
-    [RN_OP_ACCEPT] = {RN_NR_ACCEPT4, FOR_READ | ON_EVENT, RN_K_SOCK_NONBLOCK | RN_K_SOCK_CLOEXEC},
-    [RN_OP_CONNECT] = {RN_NR_CONNECT, FOR_WRITE, 0},
-    [RN_OP_RECV] = {RN_NR_RECVFROM, FOR_READ | ON_EVENT | BUFFER, RN_K_MSG_DONTWAIT},
-    [RN_OP_RECV_INTO] = {RN_NR_RECVFROM, FOR_READ | ON_EVENT | PROGRESS, RN_K_MSG_DONTWAIT},
-    [RN_OP_SEND] = {RN_NR_SENDTO, FOR_WRITE | PROGRESS, QUIETLY},
-    [RN_OP_SENDV] = {RN_NR_SENDMSG, FOR_WRITE | PROGRESS, QUIETLY},
-    [RN_OP_RECVFROM] = {RN_NR_RECVMSG, FOR_READ | ON_EVENT | BUFFER, RN_K_MSG_DONTWAIT},
-    [RN_OP_SENDTO] = {RN_NR_SENDTO, FOR_WRITE, QUIETLY},
-    [RN_OP_READ] = {RN_NR_READ, FOR_READ, 0},
-    [RN_OP_WRITE] = {RN_NR_WRITE, FOR_WRITE, 0},
-    [RN_OP_SENDFILE] = {RN_NR_SENDFILE, FOR_WRITE | PROGRESS, 0},
-    [RN_OP_OPEN] = {RN_NR_OPENAT2, 0, sizeof(struct rn_k_open_how)},
-    [RN_OP_CLOSE] = {RN_NR_CLOSE, 0, 0},
-    [RN_OP_SHUTDOWN] = {RN_NR_SHUTDOWN, 0, 0},
-    [RN_OP_POLL] = {RN_NR_PPOLL, FOR_READ | FOR_WRITE, 0}, /* or one of them: see sides() */
-};
+enum { TURNS_WITHOUT_EVENTS = 4 }; /* while there is other work */
 
 static void push(struct rn_op_list *list, struct rn_op *op)
 {
@@ -77,10 +36,10 @@ static void push(struct rn_op_list *list, struct rn_op *op)
 
 static unsigned sides(const struct rn_op *op)
 {
-    unsigned on = codes[op->code].traits & (FOR_READ | FOR_WRITE);
-    if (on != (FOR_READ | FOR_WRITE)) return on;
-    if (!(op->arg.events & RN_K_POLLOUT)) return FOR_READ;
-    return op->arg.events & ~(unsigned)RN_K_POLLOUT ? on : FOR_WRITE;
+    unsigned on = rn_attempts[op->code].traits & (RN_FOR_READ | RN_FOR_WRITE);
+    if (on != (RN_FOR_READ | RN_FOR_WRITE)) return on;
+    if (!(op->arg.events & RN_K_POLLOUT)) return RN_FOR_READ;
+    return op->arg.events & ~(unsigned)RN_K_POLLOUT ? on : RN_FOR_WRITE;
 }
 
 /* The op is no more under way on its descriptor. */
@@ -98,7 +57,7 @@ static int park(struct rn_readiness *engine, struct rn_op *op)
 {
     struct rn_readiness_entry *entry = &engine->table[op->fd];
     op->state = RN_WAITING;
-    if (codes[op->code].traits & ON_EVENT) entry->flags &= (uint8_t)~READABLE;
+    if (rn_attempts[op->code].traits & RN_ON_EVENT) entry->flags &= (uint8_t)~READABLE;
     if (entry->flags & REGISTERED) return 0;
     entry->flags |= REGISTERED;
     return engine->poller->add(engine, op->fd);
@@ -107,16 +66,16 @@ static int park(struct rn_readiness *engine, struct rn_op *op)
 /* Does with the op what attempt() said of it. */
 static void settle(struct rn_readiness *engine, struct rn_op *op, int64_t result)
 {
-    if (result <= WAIT) {
+    if (result <= RN_WAIT) {
         if (op->state == RN_AT_REST) {
             struct rn_readiness_entry *entry = &engine->table[op->fd];
             unsigned on = sides(op);
-            if (on & FOR_READ) entry->op[RN_READ_SIDE] = op;
-            if (on & FOR_WRITE) entry->op[RN_WRITE_SIDE] = op;
+            if (on & RN_FOR_READ) entry->op[RN_READ_SIDE] = op;
+            if (on & RN_FOR_WRITE) entry->op[RN_WRITE_SIDE] = op;
         }
-        if (result != WAIT) {
-            op->state = result == AGAIN ? RN_QUEUED : RN_STARVED;
-            push(result == AGAIN ? &engine->queue : &engine->starved, op);
+        if (result != RN_WAIT) {
+            op->state = result == RN_AGAIN ? RN_QUEUED : RN_STARVED;
+            push(result == RN_AGAIN ? &engine->queue : &engine->starved, op);
             return;
         }
         result = park(engine, op);
@@ -128,187 +87,22 @@ static void settle(struct rn_readiness *engine, struct rn_op *op, int64_t result
     push(&engine->queue, op);
 }
 
-__attribute__((noinline)) static long receive_datagram(int fd, struct rn_buf *buf)
-{
-    struct rn_datagram *datagram = (void *)buf->data;
-    buf->at = sizeof *datagram;
-    struct rn_k_iovec part = {datagram + 1, buf->cap - sizeof *datagram};
-    struct rn_k_msghdr message = {
-        .msg_name = datagram->address,
-        .msg_namelen = sizeof datagram->address,
-        .msg_iov = &part,
-        .msg_iovlen = 1,
-    };
-    long result = rn_sys_recvmsg(fd, &message, RN_K_MSG_DONTWAIT);
-    datagram->address_len = (uint32_t)message.msg_namelen;
-    datagram->truncated = message.msg_flags & RN_K_MSG_TRUNC;
-    return result;
-}
-
-/* A stream that gave less than was asked for is empty, epoll(7), unless its end is to come. */
-static void drained(struct rn_readiness *engine, struct rn_op *op, long got, size_t asked)
-{
-    struct rn_readiness_entry *entry = &engine->table[op->fd];
-    if (got < (long)asked && !(entry->flags & HUNG_UP)) entry->flags &= (uint8_t)~READABLE;
-}
-
-static int64_t receive(struct rn_readiness *engine, struct rn_op *op)
-{
-    bool stream = op->code == RN_OP_RECV;
-    long result;
-    struct rn_buf *buf = rn_pool_take(engine->base.pool);
-    if (!buf) return STARVE;
-    engine->base.syscalls++;
-    if (stream) {
-        result = rn_sys_recv(op->fd, buf->data, buf->cap, RN_K_MSG_DONTWAIT);
-        drained(engine, op, result, buf->cap);
-    } else {
-        result = receive_datagram(op->fd, buf);
-    }
-    if (result >= stream) {
-        op->buf = buf;
-        buf->len = (uint32_t)result;
-        return result;
-    }
-    rn_pool_put(engine->base.pool, buf);
-    return result == -RN_K_EAGAIN ? WAIT : result;
-}
-
-enum { WITH_OFFSET = RN_NR_PREAD64 - RN_NR_READ };
-_Static_assert(WITH_OFFSET == RN_NR_PWRITE64 - RN_NR_WRITE, "the same for both");
-
-struct call {
-    long nr, fd, a, b, c, d, e;
-};
-
-/* What its arguments may point to. */
-union scratch {
-    struct rn_k_msghdr message;
-    uint64_t offset;
-    struct {
-        struct rn_k_pollfd poll;
-        struct rn_k_timespec now;
-    };
-};
-
-/* What is done is behind the first argument, what is left is the second. That holds for a file as
- * for memory: the fields of op->arg are laid out for it. */
-static void prepare(const struct rn_op *op, struct call *call, union scratch *scratch)
-{
-    call->nr = codes[op->code].nr;
-    call->fd = op->fd;
-    call->a = (long)op->arg.memory.ptr + (long)op->progress;
-    call->b = (long)(op->arg.memory.len - op->progress);
-    call->c = codes[op->code].flags;
-    if (op->flags & RN_OP_CORK) call->c |= RN_K_MSG_MORE;
-    call->d = call->e = 0;
-    switch (op->code) {
-    case RN_OP_ACCEPT: call->a = call->b = 0; break;
-    case RN_OP_SENDTO:
-        call->d = (long)op->arg.datagram.address;
-        call->e = op->arg.datagram.address_len;
-        break;
-    case RN_OP_SENDV: {
-        uint32_t count = op->arg.vector.count;
-        scratch->message = (struct rn_k_msghdr){
-            .msg_iov = (void *)op->arg.vector.vectors,
-            .msg_iovlen = count < VECTORS_MAX ? count : VECTORS_MAX,
-        };
-        call->a = (long)&scratch->message;
-        call->b = call->c;
-        break;
-    }
-    case RN_OP_SENDFILE:
-        scratch->offset = (uint64_t)call->a;
-        call->c = (uint64_t)call->b < SENDFILE_MAX ? call->b : SENDFILE_MAX;
-        call->a = op->arg.file.fd;
-        call->b = (long)&scratch->offset;
-        break;
-    case RN_OP_POLL:
-        scratch->poll = (struct rn_k_pollfd){op->fd, (int16_t)op->arg.events, 0};
-        scratch->now = (struct rn_k_timespec){0};
-        call->fd = (long)&scratch->poll; /* the one call that doesn't begin with the descriptor */
-        call->a = 1;
-        call->b = (long)&scratch->now;
-        call->c = 0;
-        break;
-    case RN_OP_READ:
-    case RN_OP_WRITE:
-        call->c = op->arg.memory.offset;
-        if (call->c >= 0) call->nr += WITH_OFFSET;
-    }
-}
-
-static int64_t failure(const struct rn_op *op, int64_t error)
-{
-    /* Under way. The same call again and again is answered with the outcome once there is one.
-     * -EAGAIN is a Unix socket with a full backlog, which nothing announces the end of: that is the
-     * caller's to handle. */
-    if (op->code == RN_OP_CONNECT)
-        return error == -RN_K_EINPROGRESS || error == -RN_K_EALREADY ? WAIT : error;
-    /* A connection that was gone before it was taken, accept(2): the next one may be fine. */
-    if (op->code == RN_OP_ACCEPT && (error == -RN_K_ECONNABORTED || error == -RN_K_EPROTO))
-        return AGAIN;
-    return error == -RN_K_EAGAIN ? WAIT : error;
-}
-
-/* Drops what went out from the front of the vectors. */
-static int64_t consume(struct rn_op *op, size_t sent)
-{
-    struct rn_vector *vector = op->arg.vector.vectors;
-    uint32_t count = op->arg.vector.count;
-    for (; count && vector->len <= sent; count--) sent -= vector++->len;
-    if (!count) return (int64_t)op->progress;
-    vector->ptr = (const char *)vector->ptr + sent;
-    vector->len -= sent;
-    op->arg.vector.vectors = vector;
-    op->arg.vector.count = count;
-    return AGAIN;
-}
-
-/* Any op but those above. */
-__attribute__((noinline)) static int64_t perform(struct rn_readiness *engine, struct rn_op *op)
-{
-    struct call call;
-    union scratch scratch;
-    prepare(op, &call, &scratch);
-    engine->base.syscalls++;
-    long result = rn_syscall6(call.nr, call.fd, call.a, call.b, call.c, call.d, call.e);
-    if (result < 0) return failure(op, result);
-    if (codes[op->code].traits & PROGRESS) {
-        op->progress += (size_t)result;
-        if (op->code == RN_OP_SENDV) return consume(op, (size_t)result);
-        if (op->code == RN_OP_RECV_INTO) drained(engine, op, result, (size_t)call.b);
-        bool all = op->code != RN_OP_RECV_INTO || op->flags & RN_OP_ALL;
-        return all && result && op->progress < op->arg.memory.len ? AGAIN : (int64_t)op->progress;
-    }
-    if (op->code == RN_OP_POLL) {
-        int events = (uint16_t)scratch.poll.revents;
-        return !events ? WAIT : events & RN_K_POLLNVAL ? -RN_K_EBADF : events;
-    }
-    /* Its last owner may have closed it without telling this backend. */
-    if (op->code == RN_OP_ACCEPT && (unsigned long)result < engine->descriptors)
-        engine->table[result].flags = 0;
-    return result;
-}
-
-/* A send that took a part left the socket full, with the mark that an edge shall come. */
-static int64_t send(struct rn_readiness *engine, struct rn_op *op)
-{
-    size_t left = op->arg.memory.len - op->progress;
-    long result = rn_sys_send(op->fd, (char *)op->arg.memory.ptr + op->progress, left,
-                              op->flags & RN_OP_CORK ? QUIETLY | RN_K_MSG_MORE : QUIETLY);
-    engine->base.syscalls++;
-    if (result < 0) return result == -RN_K_EAGAIN ? WAIT : result;
-    op->progress += (size_t)result;
-    return (size_t)result == left ? (int64_t)op->progress : WAIT;
-}
-
 static int64_t attempt(struct rn_readiness *engine, struct rn_op *op)
 {
-    if (op->code == RN_OP_SEND) return send(engine, op);
-    if (codes[op->code].traits & BUFFER) return receive(engine, op);
-    return perform(engine, op);
+    int64_t result = rn_attempt(&engine->base, op);
+    if (op->code == RN_OP_RECV || op->code == RN_OP_RECV_INTO) {
+        /* A stream that gave less than was asked for is empty, epoll(7), unless its end is to
+         * come. */
+        struct rn_readiness_entry *entry = &engine->table[op->fd];
+        bool full = op->code == RN_OP_RECV ? op->buf && op->buf->len == op->buf->cap
+                                           : op->progress == op->arg.memory.len;
+        if (!full && result != RN_STARVE && !(entry->flags & HUNG_UP))
+            entry->flags &= (uint8_t)~READABLE;
+    } else if (op->code == RN_OP_ACCEPT && result >= 0 && (uint64_t)result < engine->descriptors) {
+        /* Its last owner may have closed it without telling this backend. */
+        engine->table[result].flags = 0;
+    }
+    return result;
 }
 
 static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
@@ -316,10 +110,11 @@ static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
     unsigned on = sides(op);
     if ((uint32_t)op->fd < engine->descriptors) {
         struct rn_readiness_entry *entry = &engine->table[op->fd];
-        if ((on & FOR_READ && entry->op[RN_READ_SIDE]) ||
-            (on & FOR_WRITE && entry->op[RN_WRITE_SIDE]))
+        if ((on & RN_FOR_READ && entry->op[RN_READ_SIDE]) ||
+            (on & RN_FOR_WRITE && entry->op[RN_WRITE_SIDE]))
             return RN_E_MISUSE;
-        if (codes[op->code].traits & ON_EVENT) return entry->flags & READABLE ? AGAIN : WAIT;
+        if (rn_attempts[op->code].traits & RN_ON_EVENT)
+            return entry->flags & READABLE ? RN_AGAIN : RN_WAIT;
         if (op->code == RN_OP_CLOSE) {
 #ifdef RN_DEBUG
             rn_assert(!entry->op[RN_READ_SIDE] && !entry->op[RN_WRITE_SIDE]);
@@ -329,7 +124,7 @@ static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
     } else if (on) {
         return -RN_K_EBADF;
     }
-    return op->code == RN_OP_NOP ? 0 : attempt(engine, op);
+    return attempt(engine, op);
 }
 
 void rn_readiness_submit(struct rn_backend *backend, struct rn_op *op)
@@ -349,7 +144,7 @@ static unsigned advance(struct rn_readiness *engine, struct rn_op *op, struct rn
     bool resting = op->state == RN_AT_REST;
     op->buf = NULL;
     int64_t result = resting ? op->result : attempt(engine, op);
-    if (result <= WAIT) {
+    if (result <= RN_WAIT) {
         settle(engine, op, result);
         return 0;
     }

@@ -3,7 +3,10 @@
  *
  * An op that is started goes onto a queue. poll() turns the queue into submissions, submits and
  * waits in one system call, and takes out what came from the completion ring. The user_data of a
- * submission is its op; that of a cancellation is 0. Nothing is lost when a ring is full: ops stay
+ * submission is its op; that of a cancellation is 0. What a plain system call does as well or
+ * better goes that way: a send costs no less through the ring, and its result comes a turn later;
+ * sendfile(2) has no opcode; a shutdown through the ring takes a kernel thread. What is in the ring
+ * then is a poll, when the call would have to wait. Nothing is lost when a ring is full: ops stay
  * on the queue while there is no room to submit, and the kernel keeps the completions that find no
  * room (IORING_FEAT_NODROP).
  *
@@ -15,6 +18,7 @@
  */
 #include <runnel/backend.h>
 
+#include "backend/attempt.h"
 #include "base/bytes.h"
 #include "sys/sys.h"
 
@@ -22,10 +26,7 @@ enum {
     ENTRIES = 128,           /* when the caller doesn't say */
     CQ_FACTOR = 4,           /* completions for one submission: multishots make many */
     LENT_MAX = 64,           /* buffers lent to the kernel: no faster with more. A power of two */
-    SENDFILE_MAX = 1 << 20,  /* bytes in one turn, so that one file can't hold up everyone */
     LENGTH_MAX = 0x7ffff000, /* of one read or write, as the kernel has it: MAX_RW_COUNT */
-    VECTORS_MAX = 1024,      /* UIO_MAXIOV */
-    NEXT_TURN = -20001,      /* a result, far from any error */
     ADDRESS_MAX = sizeof((struct rn_datagram *)0)->address,
     /* Where the payload of a datagram begins: behind what the kernel writes in front of it. */
     PAYLOAD_AT = sizeof(struct rn_k_io_uring_recvmsg_out) + ADDRESS_MAX,
@@ -49,31 +50,23 @@ enum {
     LENGTH = 2,   /* len: the second, without what is done already */
     SECOND = 4,   /* off: the second */
     THIRD = 8,    /* off: the third */
-    SENDING = 16, /* msg_flags */
-    LENDING = 32, /* a lent buffer */
-    PARTS = 64,   /* what succeeds may be a part, or needs work otherwise: goes_on() looks at it */
+    LENDING = 16, /* a lent buffer */
+    PARTS = 32,   /* what succeeds may be a part, or needs work otherwise: goes_on() looks at it */
 };
 
-/* How an op is carried out. Those without an opcode, by a plain system call: see direct(). */
+/* Those that go through the ring. */
 static const struct {
     uint8_t opcode;
-    uint8_t ready; /* the readiness to wait for at -EAGAIN; 0: that is its result */
     uint8_t takes;
 } methods[RN_OP_CODES] = {
-    [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, RN_K_POLLIN, 0},
-    [RN_OP_CONNECT] = {RN_K_IORING_OP_CONNECT, 0, FIRST},
-    [RN_OP_RECV] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, LENDING},
-    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, RN_K_POLLIN, FIRST | LENGTH | PARTS},
-    [RN_OP_SEND] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | SENDING | PARTS},
-    [RN_OP_SENDV] = {RN_K_IORING_OP_SENDMSG, RN_K_POLLOUT, SENDING | PARTS},
-    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, RN_K_POLLIN, LENDING | PARTS},
-    [RN_OP_SENDTO] = {RN_K_IORING_OP_SEND, RN_K_POLLOUT, FIRST | LENGTH | THIRD | SENDING},
-    [RN_OP_READ] = {RN_K_IORING_OP_READ, RN_K_POLLIN, FIRST | LENGTH | THIRD},
-    [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, RN_K_POLLOUT, FIRST | LENGTH | THIRD},
-    [RN_OP_SENDFILE] = {0, RN_K_POLLOUT, 0},
-    [RN_OP_OPEN] = {RN_K_IORING_OP_OPENAT2, 0, FIRST | SECOND},
-    [RN_OP_CLOSE] = {RN_K_IORING_OP_CLOSE, 0, 0},
-    [RN_OP_POLL] = {RN_K_IORING_OP_POLL_ADD, 0, 0},
+    [RN_OP_ACCEPT] = {RN_K_IORING_OP_ACCEPT, 0},
+    [RN_OP_RECV] = {RN_K_IORING_OP_RECV, LENDING},
+    [RN_OP_RECV_INTO] = {RN_K_IORING_OP_RECV, FIRST | LENGTH | PARTS},
+    [RN_OP_RECVFROM] = {RN_K_IORING_OP_RECVMSG, LENDING | PARTS},
+    [RN_OP_READ] = {RN_K_IORING_OP_READ, FIRST | LENGTH | THIRD},
+    [RN_OP_WRITE] = {RN_K_IORING_OP_WRITE, FIRST | LENGTH | THIRD},
+    [RN_OP_OPEN] = {RN_K_IORING_OP_OPENAT2, FIRST | SECOND},
+    [RN_OP_POLL] = {RN_K_IORING_OP_POLL_ADD, 0},
 };
 
 struct op_queue {
@@ -102,16 +95,12 @@ struct uring {
     struct rn_k_io_uring_sqe *sqes;
     struct rn_k_io_uring_buf_ring *lent_ring;
     uint32_t *sq_flags;
-    /* One for each submission: the kernel has read it when it has taken the submission. */
-    struct rn_k_msghdr *messages;
     uint32_t enter_flags;
     int fd;
     int event;
     uint64_t in_flight;
     void *rings;
     size_t rings_size;
-    void *memory;
-    size_t memory_size;
     struct rn_op wake; /* a poll of `event`, again and again */
     struct rn_buf *lent[LENT_MAX]; /* in each place of their ring, NULL when it came back */
     struct rn_k_msghdr datagram; /* for receives: nothing but room for an address */
@@ -218,12 +207,7 @@ static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sq
     }
     if (takes & SECOND) sqe->off = words[1];
     if (takes & THIRD) sqe->off = words[2];
-    /* No WAITALL: for RECV_INTO it loses an error behind a part, and a send in parts shows how far
-     * it is, by which a slow peer is told from a dead one. */
-    if (takes & SENDING) {
-        sqe->msg_flags = RN_K_MSG_NOSIGNAL;
-        if (op->flags & RN_OP_CORK) sqe->msg_flags |= RN_K_MSG_MORE;
-    }
+    /* No WAITALL for RECV_INTO: it loses an error behind a part. */
     if (takes & LENDING) {
         /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
         sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
@@ -234,19 +218,9 @@ static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sq
     if (op->code == RN_OP_ACCEPT) {
         sqe->ioprio = multishot ? RN_K_IORING_ACCEPT_MULTISHOT : 0;
         sqe->accept_flags = RN_K_SOCK_CLOEXEC | RN_K_SOCK_NONBLOCK;
-    } else if (op->code == RN_OP_CONNECT) {
-        sqe->off = op->arg.address.len;
     } else if (op->code == RN_OP_RECVFROM) {
         sqe->addr = (uintptr_t)&u->datagram;
         sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT; /* another is direct() */
-    } else if (op->code == RN_OP_SENDV) {
-        struct rn_k_msghdr *message = &u->messages[*u->sq_tail & u->sq_mask];
-        message->msg_iov = (struct rn_k_iovec *)(void *)op->arg.vector.vectors;
-        message->msg_iovlen =
-            op->arg.vector.count < VECTORS_MAX ? op->arg.vector.count : VECTORS_MAX;
-        sqe->addr = (uintptr_t)message;
-    } else if (op->code == RN_OP_SENDTO) {
-        sqe->addr_len = (uint16_t)op->arg.datagram.address_len;
     } else if (op->code == RN_OP_OPEN) {
         sqe->len = sizeof *op->arg.open.how;
     } else if (op->code == RN_OP_POLL) {
@@ -255,47 +229,13 @@ static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sq
     }
 }
 
-/* One datagram. For a single one, the kernel would need memory for the address while it waits. */
-static int64_t receive_datagram(struct rn_op *op, struct rn_buf *buf)
-{
-    struct rn_datagram *datagram = (struct rn_datagram *)(void *)buf->data;
-    struct rn_k_iovec payload = {buf->data + PAYLOAD_AT, buf->cap - PAYLOAD_AT};
-    struct rn_k_msghdr message = {
-        .msg_name = datagram->address,
-        .msg_namelen = ADDRESS_MAX,
-        .msg_iov = &payload,
-        .msg_iovlen = 1,
-    };
-    int64_t result = rn_sys_recvmsg(op->fd, &message, RN_K_MSG_DONTWAIT);
-    if (result < 0) return result;
-    datagram->address_len = (uint32_t)message.msg_namelen;
-    datagram->truncated = message.msg_flags & RN_K_MSG_TRUNC;
-    buf->at = PAYLOAD_AT;
-    buf->len = (uint32_t)result;
-    return result;
-}
-
-static int64_t send_file(struct rn_op *op)
-{
-    uint64_t left = op->arg.file.length - op->progress;
-    uint64_t offset = op->arg.file.offset + op->progress;
-    size_t most = left < SENDFILE_MAX ? (size_t)left : SENDFILE_MAX;
-    int64_t result = rn_sys_sendfile(op->fd, op->arg.file.fd, &offset, most);
-    if (result < 0) return result;
-    op->progress += (uint64_t)result;
-    /* A short count is a full socket or the file's end: the next attempt tells. */
-    if (result > 0 && op->progress < op->arg.file.length)
-        return (size_t)result < most ? -RN_K_EAGAIN : NEXT_TURN;
-    return (int64_t)op->progress;
-}
-
 /* Whether an op goes on that failed for what is no concern of the caller's. */
 static bool recovers(struct rn_op *op, int error)
 {
     switch (-error) {
     case RN_K_EAGAIN:
         /* The kernel gives up on a descriptor that was ready in vain too often. */
-        if (!methods[op->code].ready) return false;
+        if (!(rn_attempts[op->code].traits & (RN_FOR_READ | RN_FOR_WRITE))) return false;
         op->state |= POLLING;
         return true;
     case RN_K_ENOBUFS:
@@ -314,36 +254,22 @@ static bool recovers(struct rn_op *op, int error)
     }
 }
 
-/* Whether the op is done, by a plain system call: sendfile has no opcode, and a shutdown through
- * the ring always takes a kernel thread. Otherwise it goes on. */
-static bool direct(struct uring *u, struct rn_op *op, struct rn_completion *done)
-{
-    struct rn_buf *buf = NULL;
-    u->backend.syscalls++;
-    if (op->code == RN_OP_SHUTDOWN) {
-        done->result = rn_sys_shutdown(op->fd, op->arg.how);
-        return true;
-    }
-    if (op->code == RN_OP_SENDFILE)
-        done->result = send_file(op);
-    else if ((buf = rn_pool_take(u->backend.pool)))
-        done->result = receive_datagram(op, buf);
-    else
-        done->result = -RN_K_ENOBUFS;
-    if (done->result >= 0) {
-        done->buf = buf;
-        return true;
-    }
-    if (buf) rn_pool_put(u->backend.pool, buf);
-    if (done->result != NEXT_TURN && !recovers(op, (int)done->result)) return true;
-    resume(u, op);
-    return false;
-}
-
+/* For a single datagram the kernel would need memory for the address while it waits. */
 static bool is_direct(const struct rn_op *op)
 {
-    return op->code == RN_OP_SENDFILE || op->code == RN_OP_SHUTDOWN ||
+    return !methods[op->code].opcode ||
            (op->code == RN_OP_RECVFROM && !(op->flags & RN_OP_MULTISHOT));
+}
+
+/* By a plain system call. A result, or the op goes on. */
+static int64_t attempt(struct uring *u, struct rn_op *op)
+{
+    int64_t result = rn_attempt(&u->backend, op);
+    if (result > RN_WAIT) return result;
+    if (result == RN_WAIT) op->state |= POLLING;
+    if (result == RN_STARVE) op->state |= STARVED;
+    resume(u, op);
+    return result;
 }
 
 /* Takes the next op off the queue. Returns how many completions that makes. */
@@ -363,8 +289,11 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
             done->result = -RN_K_ECANCELED;
             return finish(u, op);
         }
-        if (is_direct(op) && !(op->state & POLLING))
-            return direct(u, op, done) ? finish(u, op) : 0;
+        if (is_direct(op) && !(op->state & POLLING)) {
+            done->result = attempt(u, op);
+            done->buf = op->buf;
+            return done->result > RN_WAIT ? finish(u, op) : 0;
+        }
     }
 
     clear(sqe);
@@ -377,7 +306,8 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
         sqe->flags = RN_K_IOSQE_CQE_SKIP_SUCCESS;
     } else if (op->state & POLLING) {
         sqe->opcode = RN_K_IORING_OP_POLL_ADD;
-        sqe->poll32_events = methods[op->code].ready;
+        sqe->poll32_events = rn_attempts[op->code].traits & RN_FOR_READ ? RN_K_POLLIN
+                                                                        : RN_K_POLLOUT;
     } else {
         fill(u, op, sqe);
     }
@@ -442,40 +372,20 @@ static void translate_datagram(struct rn_buf *buf)
     buf->len -= PAYLOAD_AT;
 }
 
-/* Consumes what was sent. Whether there is more. */
-static bool advance_vectors(struct rn_op *op, size_t sent)
-{
-    struct rn_vector *vector = op->arg.vector.vectors;
-    uint32_t count = op->arg.vector.count;
-    for (; count && sent >= vector->len; vector++, count--) sent -= vector->len;
-    op->arg.vector.vectors = vector;
-    op->arg.vector.count = count;
-    if (!count) return false;
-    vector->ptr = (const uint8_t *)vector->ptr + sent;
-    vector->len -= sent;
-    return true;
-}
-
 /* noinline, here and below: a fifth of a kilobyte smaller when it doesn't share poll()'s registers.
  *
  * Takes in what succeeded, which may be a part. Whether the op goes on, without a completion. */
 __attribute__((noinline)) static bool goes_on(struct rn_op *op, struct rn_completion *done)
 {
-    size_t part = (size_t)done->result;
-    bool more;
+    int64_t part = done->result;
     if (op->code == RN_OP_RECVFROM) {
         translate_datagram(done->buf);
         done->result = done->buf->len;
         return false;
     }
-    if (op->code == RN_OP_SENDV)
-        more = advance_vectors(op, part);
-    else
-        more = op->progress + part < op->arg.memory.len &&
-               (op->code == RN_OP_SEND || op->flags & RN_OP_ALL);
-    op->progress += part;
+    op->progress += (uint64_t)part;
     done->result = (int64_t)op->progress;
-    return more && part;
+    return part && op->flags & RN_OP_ALL && op->progress < op->arg.memory.len;
 }
 
 /* The buffer that a completion came with, if any. */
@@ -639,7 +549,7 @@ static void release(struct uring *u)
     rn_unmap(u->sqes, ((size_t)u->sq_mask + 1) * sizeof *u->sqes);
     for (unsigned i = 0; i < LENT_MAX; i++)
         if (u->lent[i]) rn_pool_put(u->backend.pool, u->lent[i]);
-    rn_unmap(u->memory, u->memory_size);
+    rn_unmap(u->lent_ring, LENT_MAX * sizeof *u->lent_ring->bufs);
 }
 
 static RN_COLD void *map_ring(struct uring *u, size_t size, uint64_t what)
@@ -675,14 +585,10 @@ static bool map_rings(struct uring *u, const struct rn_k_io_uring_params *params
 
 static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
 {
-    const size_t lent_size = LENT_MAX * sizeof *u->lent_ring->bufs;
     uint32_t most = u->backend.pool->count / 4;
     u->lent_most = most > LENT_MAX ? LENT_MAX : most ? most : 1;
-    u->memory_size = lent_size + params->sq_entries * sizeof *u->messages;
-    u->memory = rn_map(u->memory_size);
-    if (!map_rings(u, params) || !u->memory) return -RN_K_ENOMEM;
-    u->lent_ring = u->memory;
-    u->messages = (void *)((char *)u->memory + lent_size);
+    u->lent_ring = rn_map(LENT_MAX * sizeof *u->lent_ring->bufs);
+    if (!map_rings(u, params) || !u->lent_ring) return -RN_K_ENOMEM;
     struct rn_k_io_uring_buf_reg buffers = {
         .ring_addr = (uintptr_t)u->lent_ring,
         .ring_entries = LENT_MAX,
