@@ -209,7 +209,8 @@ static void test_if_range(void **state)
         struct rn_http_validators current = with_tag(cases[i].tag);
         const char *text = cases[i].if_range;
         rn_bytes field = text ? guarded_text(0, text) : rn_bytes_of(NULL, 0);
-        if (rn_http_if_range(field, &current) != cases[i].honoured) fail_msg("case %zu: %s", i, text);
+        if (rn_http_if_range(field, &current) != cases[i].honoured)
+            fail_msg("case %zu: %s", i, text);
     }
 }
 
