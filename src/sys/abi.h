@@ -665,6 +665,7 @@ struct rn_k_utsname {
     char domainname[65];
 };
 
+#include "sys/abi_sandbox.h"
 #include "sys/abi_uring.h"
 
 #endif

@@ -324,6 +324,51 @@ static inline long rn_sys_sched_getaffinity(int thread, size_t size, void *mask)
     return rn_syscall3(RN_NR_SCHED_GETAFFINITY, thread, (long)size, (long)mask);
 }
 
+static inline int rn_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+                               unsigned long d)
+{
+    return (int)rn_syscall5(RN_NR_PRCTL, option, (long)a, (long)b, (long)c, (long)d);
+}
+
+static inline int rn_sys_setgroups(size_t count, const uint32_t *groups)
+{
+    return (int)rn_syscall2(RN_NR_SETGROUPS, (long)count, (long)groups);
+}
+
+/* Real, effective and saved; of the calling thread alone, setresuid(2). */
+static inline int rn_sys_setresgid(uint32_t group)
+{
+    return (int)rn_syscall3(RN_NR_SETRESGID, (long)group, (long)group, (long)group);
+}
+
+static inline int rn_sys_setresuid(uint32_t user)
+{
+    return (int)rn_syscall3(RN_NR_SETRESUID, (long)user, (long)user, (long)user);
+}
+
+static inline int rn_sys_landlock_create_ruleset(const struct rn_k_landlock_ruleset *ruleset,
+                                                 size_t size, uint32_t flags)
+{
+    return (int)rn_syscall3(RN_NR_LANDLOCK_CREATE_RULESET, (long)ruleset, (long)size, (long)flags);
+}
+
+static inline int rn_sys_landlock_add_rule(int ruleset, int type,
+                                           const struct rn_k_landlock_path_beneath *rule)
+{
+    return (int)rn_syscall4(RN_NR_LANDLOCK_ADD_RULE, ruleset, type, (long)rule, 0);
+}
+
+/* Of the calling thread, and those it starts from now on. */
+static inline int rn_sys_landlock_restrict_self(int ruleset, uint32_t flags)
+{
+    return (int)rn_syscall2(RN_NR_LANDLOCK_RESTRICT_SELF, ruleset, (long)flags);
+}
+
+static inline int rn_sys_seccomp(uint32_t operation, uint32_t flags, const void *argument)
+{
+    return (int)rn_syscall3(RN_NR_SECCOMP, (long)operation, (long)flags, (long)argument);
+}
+
 /* Ends the process with all its threads. Nothing is flushed: there is nothing to flush. */
 __attribute__((noreturn)) static inline void rn_sys_exit_group(int code)
 {

@@ -16,7 +16,8 @@ from server import PROGRAM, ROOT, VERSION, become_nobody, free_port, wait_until
 
 FLAGS = ["--root", "--workers", "--bind", "--port", "--backend", "--accept", "--ws-echo",
          "--ws-max-message", "--echo", "--list", "--max-connections", "--idle-timeout",
-         "--header-timeout", "--log", "--log-level", "--access-log", "--version", "--help"]
+         "--header-timeout", "--log", "--log-level", "--access-log", "--user", "--no-sandbox",
+         "--version", "--help"]
 
 
 def run(*arguments, **options):

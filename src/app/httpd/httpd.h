@@ -16,10 +16,12 @@ struct settings {
     const char *ws_echo;
     const char *log;
     const char *access_log;
+    const char *user;
     uint64_t ws_message_max;
     uint32_t port;
     bool echo;
     bool list;
+    bool no_sandbox;
     bool version;
     bool help;
     const char *binds[BINDS_MAX + 1]; /* behind the last one NULL */
@@ -34,6 +36,16 @@ bool same_text(const char *a, const char *b);
 /* main.c: one line on standard error, "httpd: …". */
 #define complain(format, ...) rn_log_line(&complaints, "httpd: " format, __VA_ARGS__)
 extern struct rn_log complaints;
+
+/* Whether an address to bind is a Unix socket with a file: "unix:" begins no other address, '@' an
+ * abstract name. */
+static inline bool is_socket_file(const char *bind) { return *bind == 'u' && bind[5] != '@'; }
+
+/* sandbox.c: 0 or -errno. The first two act on the calling thread and those that it starts later,
+ * the last on all that there are. */
+int become_user(const char *name); /* -ENOENT when there is none */
+int restrict_files(const struct settings *settings);
+int restrict_calls(const struct settings *settings);
 
 /* demo.c: sets the routes for these settings; `files` is what --root opened. */
 struct rn_static;

@@ -96,6 +96,27 @@ RN_COLD static int listen_on(struct rn_http_server *server, const char *text, ui
     return 0;
 }
 
+/* Goes on without what the kernel doesn't have, and says so. */
+static void give_up(const char *what, int result)
+{
+    if (result < 0)
+        note("httpd: sandbox without %s: error %d, %s", what, -result, hint_for(result));
+}
+
+/* What is given up before there are threads, which then never had it. */
+static int give_up_rights(const struct settings *settings)
+{
+    int result = settings->user ? become_user(settings->user) : 0;
+    if (result < 0) return complain_of("become ", settings->user, result);
+    if (settings->no_sandbox) {
+        note("no sandbox");
+        return 0;
+    }
+    result = rn_sys_prctl(RN_K_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    give_up("landlock", result < 0 ? result : restrict_files(settings));
+    return 0;
+}
+
 static struct rn_http_server *start_server(struct settings *settings)
 {
     struct rn_http_server *server = NULL;
@@ -104,9 +125,13 @@ static struct rn_http_server *start_server(struct settings *settings)
         if (listen_on(server, *bind, settings->port) < 0) return NULL;
     if (result == 0) {
         note("httpd " RN_VERSION ": backend %s", settings->server.backend->name);
+        if (give_up_rights(settings) < 0) return NULL;
         result = rn_http_server_start(server);
     }
-    if (result == 0) return server;
+    if (result == 0) {
+        if (!settings->no_sandbox) give_up("seccomp", restrict_calls(settings));
+        return server;
+    }
     complain_of("start", "", result);
     return NULL;
 }
@@ -114,11 +139,8 @@ static struct rn_http_server *start_server(struct settings *settings)
 /* A Unix socket's file outlives its socket. */
 static void remove_sockets(const struct settings *settings)
 {
-    for (const char *const *bind = settings->binds; *bind; bind++) {
-        const char *path = *bind + 5;
-        /* "unix:": nothing else that is an address begins so; '@' has no file */
-        if (**bind == 'u' && *path != '@') rn_sys_unlinkat(RN_K_AT_FDCWD, path, 0);
-    }
+    for (const char *const *bind = settings->binds; *bind; bind++)
+        if (is_socket_file(*bind)) rn_sys_unlinkat(RN_K_AT_FDCWD, *bind + 5, 0);
 }
 
 static int run(struct settings *settings)

@@ -28,6 +28,8 @@ const char help_text[] =
     "      --log FILE|-|none     (default: -, standard error)\n"
     "      --log-level LEVEL     error, warn, info or debug (default: info)\n"
     "      --access-log FILE|-   a line a request; -: standard output\n"
+    "      --user NAME           whom to run as, once it listens\n"
+    "      --no-sandbox          keep rights that serving doesn't take\n"
     "  -V, --version\n"
     "  -h, --help\n"
     "\n"
@@ -62,6 +64,8 @@ static const struct option options[] = {
     {TEXT, FIELD(log), 0, NULL},
     {CHOICE, FIELD(server.log_level), 0, "error\0warn\0info\0debug\0"},
     {TEXT, FIELD(access_log), 0, NULL},
+    {TEXT, FIELD(user), 0, NULL},
+    {FLAG, FIELD(no_sandbox), 0, NULL},
     {FLAG, FIELD(version), 0, NULL},
     {FLAG, FIELD(help), 0, NULL},
 };

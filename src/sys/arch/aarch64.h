@@ -84,6 +84,18 @@
 #define RN_NR_SOCKETPAIR         199
 #define RN_NR_MEMFD_CREATE       279
 #define RN_NR_MKDIRAT            34
+#define RN_NR_EXECVE             221
+#define RN_NR_READLINKAT         78
+#define RN_NR_SETGROUPS          159
+#define RN_NR_SETRESUID          147
+#define RN_NR_SETRESGID          149
+#define RN_NR_SECCOMP            277
+#define RN_NR_RESTART_SYSCALL    128
+#define RN_NR_LANDLOCK_CREATE_RULESET  444
+#define RN_NR_LANDLOCK_ADD_RULE        445
+#define RN_NR_LANDLOCK_RESTRICT_SELF   446
+
+#define RN_K_AUDIT_ARCH 0xc00000b7u
 
 #define RN_K_O_DIRECTORY 0x4000
 #define RN_K_O_NOFOLLOW  0x8000

@@ -85,6 +85,18 @@
 #define RN_NR_SOCKETPAIR         53
 #define RN_NR_MEMFD_CREATE       319
 #define RN_NR_MKDIRAT            258
+#define RN_NR_EXECVE             59
+#define RN_NR_READLINKAT         267
+#define RN_NR_SETGROUPS          116
+#define RN_NR_SETRESUID          117
+#define RN_NR_SETRESGID          119
+#define RN_NR_SECCOMP            317
+#define RN_NR_RESTART_SYSCALL    219
+#define RN_NR_LANDLOCK_CREATE_RULESET  444
+#define RN_NR_LANDLOCK_ADD_RULE        445
+#define RN_NR_LANDLOCK_RESTRICT_SELF   446
+
+#define RN_K_AUDIT_ARCH 0xc000003eu
 
 #define RN_K_O_DIRECTORY 0x10000
 #define RN_K_O_NOFOLLOW  0x20000
