@@ -3,7 +3,7 @@ PUPPET := $(OUT)/tests/puppet
 
 $(PUPPET): tests/sandbox/puppet.c $(call free,$(COMMON) $(filter-out src/app/httpd/demo.c,$(HTTPD)) $(LIBC_FREE))
 	@mkdir -p $(@D)
-	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $(filter %.c %.o,$^)
+	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $< $(filter %.o,$^)
 
 puppet: $(PUPPET)
 
