@@ -58,7 +58,7 @@ def puppet(launch, backend):
 def test_without_a_sandbox_it_is_possible(puppet, name):
     server = puppet("--no-sandbox")
     assert figure(server, "NoNewPrivs") == ["0"]
-    assert "no sandbox" in server.text()
+    wait_until(lambda: "no sandbox" in server.text())
     try:
         assert do(server, name) >= 0
     finally:
