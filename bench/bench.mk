@@ -13,11 +13,16 @@ FLOOR_SHARED := bench/floor/floor.c bench/floor/canned.c bench/floor/echo.c benc
     src/proto/sha1.c src/proto/base64.c src/base/bytes.c
 FLOOR_PROGRAMS := $(FLOOR:%=build/bench/floor-%)
 
-bench-programs: $(FLOOR_PROGRAMS)
+LOAD := $(wildcard bench/load/*.c) src/proto/sha1.c src/proto/base64.c src/base/bytes.c
+
+bench-programs: $(FLOOR_PROGRAMS) build/runnel-bench
 
 .SECONDEXPANSION:
 $(FLOOR_PROGRAMS): build/bench/floor-%: $$(call bench_objects,bench/floor/$$(subst -,_,$$*).c $(FLOOR_SHARED))
 	$(CC) -o $@ $^
+
+build/runnel-bench: $(call bench_objects,$(LOAD))
+	$(CC) -o $@ $^ -lm
 
 # The peers of which we write the server, where their library is there.
 PEERS := $(if $(wildcard /usr/include/uv.h),build/bench/libuv-http) \
