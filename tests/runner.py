@@ -20,6 +20,7 @@ PARTS = (
     "unit",         # one cmocka program for each source file, under ASan and UBSan
     "sys",          # the freestanding system layer against the hosted one
     "conformance",  # what every backend promises
+    "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
@@ -38,6 +39,7 @@ BACKENDS = ("uring", "epoll", "poll")
 SCRIPTS = {
     "sys": ((), ("bash", "tests/sys/run.sh")),
     "fuzz": (("fuzz-programs",), ("tests/fuzz/run.py", "--runs", "3000")),
+    "model": (("build/model/model",), ("bash", "tests/model/run.sh")),
 }
 PROGRAM_TIMEOUT = 240
 PYTEST_TIMEOUT = 600

@@ -1,0 +1,111 @@
+"""The mutants: one line of src/ changed each, and the tests of which one has to catch it.
+
+A test is "unit NAME", "conformance BACKEND", "model NAME", "fuzz NAME" or "e2e FILE -k EXPRESSION".
+`old` must be in the file exactly once.
+"""
+from collections import namedtuple
+
+Mutant = namedtuple("Mutant", "what file old new tests")
+
+MODEL = [
+    Mutant("sleep: the waker's fence is gone", "core/worker.c",
+           "__atomic_thread_fence(__ATOMIC_SEQ_CST);\n    if (!__atomic_load_n(&worker->sleeping",
+           "if (!__atomic_load_n(&worker->sleeping", ["model worker, a wake"]),
+    Mutant("sleep: the sleeper's fence is gone", "core/worker.c",
+           "__atomic_thread_fence(__ATOMIC_SEQ_CST);\n    return rn_inbox_empty",
+           "return rn_inbox_empty", ["model worker, a wake"]),
+    Mutant("sleep: only a release fence", "core/worker.c",
+           "__atomic_thread_fence(__ATOMIC_SEQ_CST);\n    return rn_inbox_empty",
+           "__atomic_thread_fence(__ATOMIC_ACQ_REL);\n    return rn_inbox_empty",
+           ["model worker, a wake"]),
+    Mutant("sleep: without the second look", "core/worker.c",
+           "return rn_inbox_empty(&worker->inbox) &&", "return", ["model worker, a wake"]),
+    Mutant("sleep: stopping isn't looked at", "core/worker.c",
+           "&&\n           !__atomic_load_n(&worker->runtime->stopping, __ATOMIC_RELAXED);", ";",
+           ["model workers, stopped"]),
+    Mutant("sleep: shared tasks aren't looked at", "core/worker.c",
+           "(full || rn_shared_stack_empty(&worker->runtime->shared)) &&", "(full || 1) &&",
+           ["model workers, a shared task"]),
+    Mutant("a full worker keeps the ring to itself", "core/worker.c",
+           "if (worker_full(worker)) rn_runtime_ring_any(worker->runtime);", ";",
+           ["model workers, a shared task", "unit test_worker", "unit test_task"]),
+    Mutant("ring any: the fence is gone", "core/task.c",
+           "__atomic_thread_fence(__ATOMIC_SEQ_CST);", ";", ["model workers, a shared task"]),
+    Mutant("inbox: push without release", "core/inbox.h", "true, __ATOMIC_RELEASE,",
+           "true, __ATOMIC_RELAXED,", ["model inbox, three senders"]),
+    Mutant("inbox: take without acquire", "core/inbox.h", "NULL, __ATOMIC_ACQUIRE",
+           "NULL, __ATOMIC_RELAXED", ["model inbox, three senders"]),
+    Mutant("inbox: take in two steps", "core/inbox.h",
+           "struct rn_node *stack = __atomic_exchange_n(&inbox->head, NULL, __ATOMIC_ACQUIRE);",
+           "struct rn_node *stack = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);\n"
+           "    __atomic_store_n(&inbox->head, NULL, __ATOMIC_RELEASE);",
+           ["model inbox, two senders"]),
+    Mutant("inbox: not reversed", "core/inbox.h", "struct rn_node *list = NULL;",
+           "struct rn_node *list = NULL;\n    if (stack) return stack;",
+           ["model inbox, two senders"]),
+    Mutant("inbox: push by a plain store", "core/inbox.h",
+           "} while (!__atomic_compare_exchange_n(&inbox->head, &head, node, true, "
+           "__ATOMIC_RELEASE,\n                                          __ATOMIC_RELAXED));",
+           "} while (0);\n    __atomic_store_n(&inbox->head, node, __ATOMIC_RELEASE);",
+           ["model inbox, three senders"]),
+    Mutant("shared stack: no generation", "core/shared_stack.c",
+           "return ((before >> 32) + 1) << 32 | index;", "return before >> 32 << 32 | index;",
+           ["model shared stack, reuse"]),
+    Mutant("shared stack: push without release", "core/shared_stack.c",
+           "__ATOMIC_RELEASE, __ATOMIC_RELAXED));", "__ATOMIC_RELAXED, __ATOMIC_RELAXED));",
+           ["model shared stack, push and pop"]),
+    Mutant("shared stack: pop without acquire", "core/shared_stack.c",
+           "true, __ATOMIC_ACQUIRE,\n                                        __ATOMIC_ACQUIRE",
+           "true, __ATOMIC_RELAXED,\n                                        __ATOMIC_RELAXED",
+           ["model shared stack, push and pop", "model shared stack, three threads",
+            "model shared stack, reuse"]),
+    Mutant("wake: nothing written when nothing changes", "core/task_state.h",
+           "/* Also when nothing changes:",
+           "if (next == seen) return RN_WAKE_DONE;\n        /* Also when nothing changes:",
+           ["model task word, two wakers"]),
+    Mutant("wake: without release", "core/task_state.h",
+           "next, true, __ATOMIC_ACQ_REL,\n                                        "
+           "__ATOMIC_RELAXED))\n            return state == RN_TASK_IDLE",
+           "next, true, __ATOMIC_ACQUIRE,\n                                        "
+           "__ATOMIC_RELAXED))\n            return state == RN_TASK_IDLE",
+           ["model task word, two wakers"]),
+    Mutant("run: without acquire", "core/task_state.h",
+           "RN_TASK_RUNNING - RN_TASK_QUEUED, __ATOMIC_ACQ_REL",
+           "RN_TASK_RUNNING - RN_TASK_QUEUED, __ATOMIC_RELEASE", ["model task word, two wakers"]),
+    Mutant("wake: a running task isn't notified", "core/task_state.h",
+           "if (state == RN_TASK_RUNNING) next += RN_TASK_NOTIFIED - RN_TASK_RUNNING;", "",
+           ["model task word, two wakers"]),
+    Mutant("wake: the generation isn't checked", "core/task_state.h",
+           "rn_task_word_generation(seen) != generation || ", "",
+           ["model task word, a stale waker"]),
+    Mutant("wake: by a store", "core/task_state.h",
+           "if (__atomic_compare_exchange_n(word, &seen, next, true, __ATOMIC_ACQ_REL,\n"
+           "                                        __ATOMIC_RELAXED))\n"
+           "            return state == RN_TASK_IDLE",
+           "__atomic_store_n(word, next, __ATOMIC_RELEASE);\n"
+           "            return state == RN_TASK_IDLE",
+           ["model task word, two wakers"]),
+    Mutant("park: by a store", "core/task_state.h",
+           "if (__atomic_compare_exchange_n(word, &seen, next, true, __ATOMIC_ACQ_REL,\n"
+           "                                        __ATOMIC_RELAXED))\n            return idle;",
+           "__atomic_store_n(word, next, __ATOMIC_RELEASE);\n        return idle;",
+           ["model task word, two wakers"]),
+    Mutant("park: a wake meanwhile is dropped", "core/task_state.h",
+           "(idle ? RN_TASK_IDLE : RN_TASK_QUEUED)", "RN_TASK_IDLE",
+           ["model task word, two wakers"]),
+    Mutant("join: the waker is told before the state", "core/task.c",
+           "    __atomic_store_n(&join->state, JOIN_DONE, __ATOMIC_RELEASE);\n    rn_wake(waker);",
+           "    rn_wake(waker);\n    __atomic_store_n(&join->state, JOIN_DONE, __ATOMIC_RELEASE);",
+           ["model workers, a join"]),
+    Mutant("join: the joiner doesn't look again", "core/task.c",
+           "return state == JOIN_DONE ? RN_READY : RN_PENDING;", "return RN_PENDING;",
+           ["model workers, a join", "unit test_task"]),
+    Mutant("join: done without release", "core/task.c",
+           "JOIN_DONE, false, __ATOMIC_ACQ_REL", "JOIN_DONE, false, __ATOMIC_RELAXED",
+           ["model workers, a join"]),
+    Mutant("remote spawn: without a ring", "core/worker.c",
+           "rn_inbox_push(&worker->inbox, node);\n    rn_worker_ring(worker);",
+           "rn_inbox_push(&worker->inbox, node);", ["model worker, two posts"]),
+]
+
+ALL = MODEL
