@@ -24,6 +24,16 @@ $(FLOOR_PROGRAMS): build/bench/floor-%: $$(call bench_objects,bench/floor/$$(sub
 build/runnel-bench: $(call bench_objects,$(LOAD))
 	$(CC) -o $@ $^ -lm
 
+# tests/bench/test_X.c is a cmocka program for bench/load/X.c.
+BENCH_TESTS := $(patsubst tests/bench/%.c,build/bench/tests/%,$(wildcard tests/bench/test_*.c))
+bench-tests: bench-programs $(BENCH_TESTS)
+
+build/bench/tests/test_%: tests/bench/test_%.c bench/load/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) $(SAN_asan) -o $@ $(filter %.c,$^) -lcmocka -lm
+
+.PHONY: bench-tests
+
 # The peers of which we write the server, where their library is there.
 PEERS := $(if $(wildcard /usr/include/uv.h),build/bench/libuv-http) \
          $(if $(wildcard /usr/include/libwebsockets.h),build/bench/lws-echo)

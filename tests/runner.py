@@ -29,10 +29,12 @@ PARTS = (
     "ws",           # WebSocket
     "concurrent",   # many workers, many clients, all kinds of addresses
     "stress",       # load, limits, resets, 10,000 connections
+    "bench",        # the load generator and the floor programs
     "browser",      # the demo page in headless Chromium
     "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
 )
-ALIASES = {"e2e": ("cli", "sandbox", "http", "static", "ws", "concurrent", "stress", "browser")}
+ALIASES = {"e2e": ("cli", "sandbox", "http", "static", "ws", "concurrent", "stress", "bench",
+                   "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".
@@ -246,13 +248,24 @@ def part_e2e(name):
         "RUNNEL_HTTPD": "qemu-aarch64 build/aarch64/httpd", "RUNNEL_BACKENDS": "epoll,poll"})
 
 
+def part_bench():
+    if not make("all", "bench-tests"):
+        return Tally(failed=["bench: the build failed"])
+    tally = Tally()
+    for source in sorted((ROOT / "tests/bench").glob("test_*.c")):
+        tally.add(cmocka(ROOT / "build/bench/tests" / source.stem))
+    tally.add(pytest_part("bench", *e2e_files("bench")))
+    return tally
+
+
 def e2e_files(name):
     found = sorted((ROOT / "tests/e2e").glob(f"test_{name}*.py"))
     return [str(path.relative_to(ROOT)) for path in found]
 
 
 def run_part(name):
-    others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy}
+    others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
+              "bench": part_bench}
     if name in SCRIPTS:
         return part_script(name)
     return others[name]() if name in others else part_e2e(name)

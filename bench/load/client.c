@@ -128,6 +128,7 @@ void client_fail(struct load *load, struct client *client)
         load->resting--;
         load->idle_lost++;
         client->phase = CLIENT_CLOSED;
+        if (load->options->hold > 0 && load->resting == 0) load->finished = load->measuring;
         break;
     case CLIENT_BUSY:
         if (!load->running) give_up(load, "an idle client's request", 0);

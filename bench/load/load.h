@@ -94,7 +94,7 @@ struct load {
     uint64_t answered;      /* requests that came to an end, measured or not */
     bool running;           /* clients may start batches */
     bool measuring;
-    bool finished; /* --requests: all have ended */
+    bool finished; /* --requests: all have ended; --hold: none is left */
     char failure[256]; /* why there can't be a measurement; empty: there can */
 
     char *batch; /* `pipeline` requests, one behind the other */

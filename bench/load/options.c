@@ -155,7 +155,7 @@ static void read_url(struct options *options, const char *url)
     const char *path = rest + strcspn(rest, "/?"), *colon = path;
     options->path = *path ? path : "/";
     while (colon > rest && *colon != ':' && *colon != ']') colon--;
-    const char *host_end = colon > rest && *colon == ':' ? colon : path;
+    const char *host_end = *colon == ':' ? colon : path;
     size_t port_len = host_end < path ? (size_t)(path - host_end) - 1 : 0;
     bool brackets = *rest == '[' && host_end[-1] == ']';
     size_t host_len = (size_t)(host_end - rest) - (brackets ? 2 : 0);
