@@ -3,8 +3,8 @@
  *
  * A path is looked for in RN_STATIC_WAYS entries, and the one of them that was used longest ago
  * makes room. An entry is believed for a second; then the file's size, time and inode are compared,
- * and whether it has compressed siblings. A file that is sent by its descriptor is compared each
- * time, for its length is promised before its content is read.
+ * and whether it has compressed siblings. The size of a file that is sent by its descriptor is
+ * compared each time, for its length is promised before its content is read.
  */
 #include "http/static.h"
 
@@ -106,7 +106,13 @@ static uint8_t find_siblings(struct rn_static_search *search)
     }
 }
 
-/* Whether an entry that is due, or that has no content here, is still right. */
+/* By the cheapest call that tells. The offset that it moves is nobody's. */
+static bool has_its_size(const struct rn_static_entry *entry)
+{
+    return rn_sys_lseek(entry->fd, 0, RN_K_SEEK_END) == (int64_t)entry->version.size;
+}
+
+/* Whether an entry that is due, or whose size isn't what it was, is still right. */
 static bool is_right(struct rn_static_search *search, const struct rn_static_entry *entry,
                      unsigned coding)
 {
@@ -258,7 +264,8 @@ struct rn_static_entry *rn_static_find(struct rn_static_search *search, enum rn_
         struct rn_static_entry *entry = way->entry;
         if (way->tag != tag || entry->id != id || memcmp(entry->data, key.ptr, key.len) != 0)
             continue;
-        if (rn_unlikely(entry->fd >= 0 || search->now >= entry->fresh_until))
+        if (rn_unlikely(search->now >= entry->fresh_until ||
+                        (entry->fd >= 0 && !has_its_size(entry))))
             return find_slowly(search, way, coding);
         way->used = search->now;
         return entry;

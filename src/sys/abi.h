@@ -238,6 +238,7 @@
 #define RN_K_AT_SYMLINK_FOLLOW             0x400
 #define RN_K_AT_NO_AUTOMOUNT               0x800
 #define RN_K_AT_EMPTY_PATH                 0x1000
+#define RN_K_SEEK_END                      2
 #define RN_K_AT_STATX_SYNC_AS_STAT         0x0
 #define RN_K_AT_STATX_FORCE_SYNC           0x2000
 #define RN_K_AT_STATX_DONT_SYNC            0x4000

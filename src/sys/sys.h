@@ -24,6 +24,11 @@ static inline long rn_sys_write(int fd, const void *from, size_t len)
     return rn_syscall3(RN_NR_WRITE, fd, (long)from, (long)len);
 }
 
+static inline int64_t rn_sys_lseek(int fd, int64_t offset, int from)
+{
+    return rn_syscall3(RN_NR_LSEEK, fd, offset, from);
+}
+
 static inline long rn_sys_pread(int fd, void *to, size_t len, uint64_t offset)
 {
     return rn_syscall4(RN_NR_PREAD64, fd, (long)to, (long)len, (long)offset);

@@ -139,6 +139,7 @@ static const uint16_t calls[] = {
     CALL(ANY, EXIT_GROUP),
     CALL(FILES, OPENAT2),
     CALL(FILES, STATX),
+    CALL(FILES, LSEEK),
     CALL(FILES, PREAD64),
     CALL(FILES, SENDFILE),
     CALL(FILES, GETDENTS64),

@@ -9,6 +9,7 @@
 #define RN_NR_WRITE              64
 #define RN_NR_READV              65
 #define RN_NR_WRITEV             66
+#define RN_NR_LSEEK              62
 #define RN_NR_PREAD64            67
 #define RN_NR_PWRITE64           68
 #define RN_NR_CLOSE              57

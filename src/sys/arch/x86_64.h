@@ -9,6 +9,7 @@
 #define RN_NR_WRITE              1
 #define RN_NR_READV              19
 #define RN_NR_WRITEV             20
+#define RN_NR_LSEEK              8
 #define RN_NR_PREAD64            17
 #define RN_NR_PWRITE64           18
 #define RN_NR_CLOSE              3
