@@ -6,7 +6,7 @@
 
 #include "sys/sys.h"
 
-enum { CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64 };
+enum { CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64, OVERDUE_MAX = 20 };
 
 /* ---- Connections ----------------------------------------------------------------------------- */
 
@@ -81,9 +81,21 @@ static void pause_at_limit(struct rn_http_worker *worker)
     for_listeners(worker, rn_listener_pause);
 }
 
+static void resume_listener(struct rn_listener *listener)
+{
+    struct rn_http_worker *worker = listener->owner;
+    if (listener->worker) {
+        rn_listener_resume(listener);
+        return;
+    }
+    listener->worker = worker->worker;
+    worker->listening++;
+    rn_listener_start(listener);
+}
+
 static void on_resume(struct rn_worker *running, struct rn_node *node)
 {
-    for_listeners(rn_container_of(node, struct rn_http_worker, resume), rn_listener_resume);
+    for_listeners(rn_container_of(node, struct rn_http_worker, resume), resume_listener);
 }
 
 static void resume_paused(struct rn_http_server *server)
@@ -113,7 +125,9 @@ static void on_accepted(struct rn_listener *listener, int fd)
 static void check_ended(struct rn_http_worker *worker)
 {
     struct rn_http_server *server = worker->server;
-    if (!worker->draining || worker->listening || worker->conns.used) return;
+    bool left = worker->listening || worker->conns.used;
+    if (!worker->draining || worker->ended || (left && worker->overdue < OVERDUE_MAX)) return;
+    worker->ended = true;
     rn_timer_stop(worker->worker, &worker->drain);
     __atomic_fetch_add(&server->ended, 1, __ATOMIC_RELEASE);
     rn_sys_futex_wake(&server->ended, 1);
@@ -134,11 +148,18 @@ void rn_http_conn_ended(struct rn_http_conn *conn)
 
 /* ---- A worker's life ------------------------------------------------------------------------- */
 
+/* Only then does the next worker stop: it has been handed all connections that it will get. */
+static void stop_next(struct rn_http_worker *worker)
+{
+    struct rn_http_worker *next = worker->next;
+    if (next) rn_worker_post(next->worker, &next->stop);
+    check_ended(worker);
+}
+
 static void on_listener_stopped(struct rn_listener *listener)
 {
     struct rn_http_worker *worker = listener->owner;
-    worker->listening--;
-    check_ended(worker);
+    if (!--worker->listening) stop_next(worker);
 }
 
 static void for_conns(struct rn_http_worker *worker, void (*call)(struct rn_stream_driver *))
@@ -147,9 +168,15 @@ static void for_conns(struct rn_http_worker *worker, void (*call)(struct rn_stre
     for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));) call(&conn->driver);
 }
 
+/* Their ends take a turn or two, or never come when a task takes no notice of its cancellation.
+ * Counted and not timed, since the worker itself, or all of the machine, may have stood still. */
 static void on_drain_timeout(struct rn_timer *timer, rn_ns now)
 {
-    for_conns(rn_container_of(timer, struct rn_http_worker, drain), rn_stream_driver_abort);
+    struct rn_http_worker *worker = rn_container_of(timer, struct rn_http_worker, drain);
+    for_conns(worker, rn_stream_driver_abort);
+    rn_timer_start(worker->worker, timer, now + 100 * RN_MILLISECOND);
+    worker->overdue++;
+    check_ended(worker);
 }
 
 static void on_stop(struct rn_worker *running, struct rn_node *node)
@@ -160,15 +187,7 @@ static void on_stop(struct rn_worker *running, struct rn_node *node)
     for_conns(worker, rn_stream_driver_shutdown);
     rn_timer_start(running, &worker->drain,
                    rn_worker_now(running) + worker->server->options.drain_timeout);
-    check_ended(worker);
-}
-
-static void start_listener(struct rn_listener *listener)
-{
-    struct rn_http_worker *worker = listener->owner;
-    listener->worker = worker->worker;
-    worker->listening++;
-    rn_listener_start(listener);
+    if (!worker->listening) stop_next(worker);
 }
 
 static int start_worker(struct rn_worker *running, void *context)
@@ -184,7 +203,9 @@ static int start_worker(struct rn_worker *running, void *context)
     rn_worker_set_local(running, worker);
     int result = rn_slab_init(&worker->conns, count, sizeof(struct rn_http_conn));
     if (result == 0) result = rn_slab_init(&worker->requests, count, sizeof(struct rn_request));
-    if (result == 0) for_listeners(worker, start_listener);
+    /* In the first turn: there is none if another worker can't start, and nothing may be in flight
+     * then. */
+    rn_worker_post(running, &worker->resume);
     return result;
 }
 
@@ -329,16 +350,10 @@ int rn_http_server_start(struct rn_http_server *server)
 static void drain(struct rn_http_server *server)
 {
     unsigned workers = server->options.workers;
-    rn_ns now = rn_clock_monotonic();
-    rn_ns end = now + server->options.drain_timeout + 2 * RN_SECOND;
-    for (struct rn_http_worker *worker = server->workers; worker; worker = worker->next)
-        rn_worker_post(worker->worker, &worker->stop);
     uint32_t ended;
-    while ((ended = __atomic_load_n(&server->ended, __ATOMIC_ACQUIRE)) < workers && now < end) {
-        struct rn_k_timespec left = {.tv_nsec = 100 * RN_MILLISECOND};
-        rn_sys_futex_wait(&server->ended, ended, &left);
-        now = rn_clock_monotonic();
-    }
+    rn_worker_post(server->workers->worker, &server->workers->stop);
+    while ((ended = __atomic_load_n(&server->ended, __ATOMIC_ACQUIRE)) < workers)
+        rn_sys_futex_wait(&server->ended, ended, NULL);
     rn_runtime_stop(server->runtime);
     rn_runtime_join(server->runtime);
 }

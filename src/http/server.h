@@ -117,6 +117,7 @@ struct rn_http_worker {
     rn_ns date_until;         /* `prefix` is right until then */
     uint8_t log_level;        /* enum rn_log_level */
     bool draining;
+    bool ended; /* and drained, or given up */
     unsigned listening;
     union {
         struct rn_http_figures figures;
@@ -129,6 +130,7 @@ struct rn_http_worker {
     struct rn_slab requests;
     char prefix[56];   /* "HTTP/1.1 200 OK\r\nDate: …\r\n" */
     struct rn_timer drain;
+    uint32_t overdue;  /* times that `drain` has run out */
     struct rn_node stop;
     struct rn_node resume;
     uint32_t paused;   /* atomic: at the limit; new connections wait in the backlog */

@@ -207,6 +207,32 @@ static void test_start_fails(void **state)
     close(fd);
 }
 
+static int second_fails(struct rn_backend *backend, const struct rn_backend_options *options)
+{
+    static unsigned calls;
+    return __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) % 2 ? bed_backend->init(backend, options)
+                                                              : -ENOMEM;
+}
+
+/* One worker runs already when the other can't: its listener ends with it. */
+static void test_start_fails_in_part(void **state)
+{
+    struct rn_backend_vt half = *bed_backend;
+    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
+    struct rn_address address;
+    half.init = second_fails;
+    options.backend = &half;
+    options.workers = 2;
+    assert_int_equal(rn_http_server_new(&bed_server, &options), 0);
+    assert_int_equal(rn_address_parse(&address, "127.0.0.1", 0), 0);
+    assert_int_equal(rn_http_server_listen(bed_server, &address), 0);
+    assert_int_equal(rn_http_server_start(bed_server), -ENOMEM);
+    rn_http_server_stop(bed_server);
+    int fd = rn_listen(&address, &(struct rn_listen_options){0});
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 static rn_ns now(void)
 {
     struct timespec time;
@@ -387,6 +413,7 @@ int main(void)
         on_each(test_options),
         on_each(test_listen_errors),
         on_each(test_start_fails),
+        on_each(test_start_fails_in_part),
         on_each(test_drain_timeout),
         on_each(test_drain),
         on_each(test_connections_max),
