@@ -79,10 +79,6 @@ size_t descriptors_max(void)
     return limit.rlim_cur < 1u << 20 ? (size_t)limit.rlim_cur : 1u << 20;
 }
 
-/* An io_uring holds its sockets for a while after the program's end: what listens is shut here, so
- * that the port can be listened on again at once. */
-static int listening = -1;
-
 int listen_tcp(int port, bool blocking, bool defer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -96,14 +92,15 @@ int listen_tcp(int port, bool blocking, bool defer)
     if (defer) setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&address, sizeof address)) die("bind");
     if (listen(fd, 4096)) die("listen");
-    listening = fd;
     return fd;
 }
+
+void (*before_end)(void);
 
 static void end(int signal_number)
 {
     (void)signal_number;
-    shutdown(listening, SHUT_RDWR);
+    if (before_end) before_end();
     _exit(0);
 }
 

@@ -43,6 +43,9 @@ int listen_tcp(int port, bool blocking, bool defer);
 /* Prints the one line that says that the program listens, and lets SIGTERM end it with 0. */
 void say_listening(const char *name, const struct options *options);
 
+/* Called by that end, in a signal handler. */
+extern void (*before_end)(void);
+
 /* Memory that is zero and costs nothing until it is touched. */
 void *map_zeroed(size_t size);
 

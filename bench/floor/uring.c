@@ -27,6 +27,22 @@ static void ring_register(const struct ring *ring, unsigned what, void *argument
         die("io_uring_register");
 }
 
+/* A ring is taken down some time after its program's end, and what is under way on it holds its
+ * sockets until then. Cancelled before, it lets them go, and the port can be bound again at once. */
+static int open_ring;
+
+static void cancel_all(void)
+{
+    struct io_uring_sync_cancel_reg all = {
+        .fd = -1,
+        .flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
+        .timeout = {-1, -1},
+    };
+    syscall(SYS_io_uring_register, open_ring, IORING_REGISTER_SYNC_CANCEL, &all, 1);
+    syscall(SYS_io_uring_enter, open_ring, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    syscall(SYS_io_uring_register, open_ring, IORING_UNREGISTER_FILES, NULL, 0);
+}
+
 void ring_start(struct ring *ring, unsigned entries)
 {
     struct io_uring_params params = {
@@ -40,6 +56,8 @@ void ring_start(struct ring *ring, unsigned entries)
         ring->fd = (int)syscall(SYS_io_uring_setup, entries, &params);
     }
     if (ring->fd < 0) die("io_uring_setup");
+    open_ring = ring->fd;
+    before_end = cancel_all;
     size_t size = params.cq_off.cqes + params.cq_entries * sizeof *ring->cqes;
     size_t array = params.sq_off.array + params.sq_entries * sizeof(unsigned);
     char *rings = map_ring(ring, size > array ? size : array, IORING_OFF_SQ_RING);
