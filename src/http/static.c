@@ -200,18 +200,14 @@ static bool is_special(const struct rn_request *request)
 
 /* The best representation that the client takes; not coded even if that is refused: better than
  * a 406. */
-static struct rn_static_entry *negotiate(struct rn_static_search *search,
-                                         struct rn_static_entry *entry)
+static struct rn_static_entry *negotiate(struct rn_static_search *search, unsigned available)
 {
-    unsigned available = entry->siblings | 1u << RN_HTTP_IDENTITY;
     struct rn_http_accept accept =
         rn_http_accept_encoding(rn_request_header(search->request, "accept-encoding"));
     for (;;) {
-        int coding = rn_http_accept_best(accept, available);
-        if (coding <= RN_HTTP_IDENTITY) return entry;
-        struct rn_static_entry *sibling =
-            rn_static_find(search, (enum rn_http_coding)coding);
-        if (sibling) return sibling;
+        enum rn_http_coding coding = rn_http_accept_best(accept, available);
+        struct rn_static_entry *entry = rn_static_find(search, coding);
+        if (entry || !coding) return entry;
         available &= ~(1u << coding);
     }
 }
@@ -230,11 +226,11 @@ void rn_static_handler(struct rn_request *request)
     search.now = rn_worker_now(worker);
     search.key = key;
     struct rn_static_entry *entry = rn_static_find(&search, RN_HTTP_IDENTITY);
+    if (entry && entry->siblings) entry = negotiate(&search, entry->siblings);
     if (rn_unlikely(!entry)) {
         answer_without(&search);
         return;
     }
-    if (entry->siblings) entry = negotiate(&search, entry);
     if (rn_likely(!is_special(request)) || !answer_specially(&search, entry))
         answer(request, entry, 200, &(struct rn_http_range){0, entry->version.size});
 }

@@ -18,11 +18,12 @@
 
 enum { ENTRIES_DEFAULT = 64 };
 
-static const char suffixes[RN_HTTP_CODINGS][5] = {"", ".gz", ".zst", ".br"};
+static const char suffixes[RN_HTTP_CODINGS][8] = {"", ".gz", ".zst", ".br"};
 
 /* ---- Opening -------------------------------------------------------------------------------- */
 
-static int open_beneath(int root, const char *path, int flags)
+/* Out of line, for size. */
+static __attribute__((noinline)) int open_beneath(int root, const char *path, int flags)
 {
     struct rn_k_open_how how = {
         .flags = (unsigned)flags,
@@ -45,6 +46,11 @@ static void forget(struct rn_static_way *way)
     *way = (struct rn_static_way){0};
 }
 
+static void forget_all(struct rn_static *files, struct rn_static_part *part)
+{
+    for (uint32_t i = 0; i < files->sets * RN_STATIC_WAYS; i++) forget(&part->ways[i]);
+}
+
 static unsigned status_of(int error)
 {
     switch (error) {
@@ -59,12 +65,10 @@ static unsigned status_of(int error)
 
 int rn_static_open_file(struct rn_static_search *search, int flags)
 {
-    struct rn_static_part *part = search->part;
     flags |= RN_K_O_NONBLOCK | RN_K_O_CLOEXEC | RN_K_O_NOCTTY;
     int fd = open_beneath(search->files->root, search->path, flags);
     if (fd == -RN_K_EMFILE || fd == -RN_K_ENFILE) { /* those that are only kept open go first */
-        for (uint32_t i = 0; i < search->files->sets * RN_STATIC_WAYS; i++)
-            if (part->ways[i].entry && part->ways[i].entry->fd >= 0) forget(&part->ways[i]);
+        forget_all(search->files, search->part);
         fd = open_beneath(search->files->root, search->path, flags);
     }
     search->status = status_of(fd);
@@ -308,9 +312,9 @@ void rn_static_close(struct rn_static *files)
 {
     for (unsigned i = 0; i < files->workers; i++) {
         struct rn_static_part *part = rn_static_part(files, i);
-        for (uint32_t k = 0; k < files->sets * RN_STATIC_WAYS; k++) forget(&part->ways[k]);
+        forget_all(files, part);
         rn_slab_fini(&part->entries);
     }
-    rn_sys_close(files->root);
+    if (files->root >= 0) rn_sys_close(files->root);
     rn_unmap(files, files->size);
 }

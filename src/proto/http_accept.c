@@ -80,14 +80,11 @@ struct rn_http_accept rn_http_accept_encoding(rn_bytes value)
     return accept;
 }
 
-int rn_http_accept_best(struct rn_http_accept accept, unsigned available)
+enum rn_http_coding rn_http_accept_best(struct rn_http_accept accept, unsigned available)
 {
-    int best = -1;
-    unsigned most = 1; /* 0 is refused */
-    for (int i = 0; i < RN_HTTP_CODINGS; i++) {
-        if (!(available >> i & 1) || accept.weight[i] < most) continue;
-        most = accept.weight[i];
-        best = i;
-    }
+    enum rn_http_coding best = RN_HTTP_IDENTITY;
+    for (unsigned i = best + 1; i < RN_HTTP_CODINGS; i++)
+        if (available >> i & 1 && accept.weight[i] && accept.weight[i] >= accept.weight[best])
+            best = i;
     return best;
 }

@@ -25,10 +25,11 @@ struct rn_http_accept {
  * by "*;q=0", has the lowest. */
 RN_MUST_USE struct rn_http_accept rn_http_accept_encoding(rn_bytes value);
 
-/* The most welcome of the codings in `available`, bits 1 << enum rn_http_coding; -1 when none of
- * them is acceptable. Look for a precompressed file with it, and clear the bit and ask again when
- * there is no such file. */
-RN_MUST_USE int rn_http_accept_best(struct rn_http_accept accept, unsigned available);
+/* The most welcome of the codings in `available`, bits 1 << enum rn_http_coding, and identity: that
+ * also when it is refused, and none of them is acceptable, for it is better than a 406. Look for a
+ * precompressed file with it, and clear the bit and ask again when there is no such file. */
+RN_MUST_USE enum rn_http_coding rn_http_accept_best(struct rn_http_accept accept,
+                                                    unsigned available);
 
 /* As in Content-Encoding: "gzip", "zstd", "br"; empty for identity, which is not named there. */
 extern const char rn_http_coding_names[RN_HTTP_CODINGS][5];

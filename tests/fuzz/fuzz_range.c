@@ -111,8 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(accept.weight[i] <= 1000);
         if (accept.weight[i] > most) most = accept.weight[i];
     }
-    int best = rn_http_accept_best(accept, 15);
-    require(best < 0 ? most == 0 : accept.weight[best] == most);
+    enum rn_http_coding best = rn_http_accept_best(accept, 15);
+    require(most == 0 ? best == RN_HTTP_IDENTITY : accept.weight[best] == most);
 
     check_conditions(value);
     free(copy);

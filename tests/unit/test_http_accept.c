@@ -115,16 +115,16 @@ static void test_best(void **state)
         {"identity, gzip;q=0.5", ALL, RN_HTTP_IDENTITY},
         {"identity, gzip", ALL, RN_HTTP_GZIP},
         {"gzip;q=0", ALL, RN_HTTP_IDENTITY},
-        {"identity;q=0", ALL, -1},
-        {"*;q=0", ALL, -1},
-        {"identity;q=0, gzip", I, -1},
+        {"identity;q=0", ALL, RN_HTTP_IDENTITY},
+        {"*;q=0", ALL, RN_HTTP_IDENTITY},
+        {"identity;q=0, gzip", I, RN_HTTP_IDENTITY},
         {"identity;q=0, gzip", I | G, RN_HTTP_GZIP},
         {"*", ALL, RN_HTTP_BR},
-        {"*", 0, -1},
-        {"gzip", Z | B, -1},
+        {"*", 0, RN_HTTP_IDENTITY},
+        {"gzip", Z | B, RN_HTTP_IDENTITY},
     };
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
-        int best = rn_http_accept_best(accept_text(cases[i].value), cases[i].available);
+        enum rn_http_coding best = rn_http_accept_best(accept_text(cases[i].value), cases[i].available);
         if (best != cases[i].best) fail_msg("case %zu: %d", i, best);
     }
 }
