@@ -46,13 +46,6 @@ static void set_thread_pointer(uintptr_t pointer)
 }
 #endif
 
-static size_t page_size;
-
-size_t rn_page_size(void)
-{
-    return page_size;
-}
-
 void rn_start(uintptr_t *stack)
 {
     int argc = (int)stack[0];
@@ -62,7 +55,6 @@ void rn_start(uintptr_t *stack)
     uintptr_t *pair = (uintptr_t *)envp;
     while (*pair++) {}
     for (; pair[0] != RN_K_AT_NULL; pair += 2) {
-        if (pair[0] == RN_K_AT_PAGESZ) page_size = pair[1];
         if (pair[0] == RN_K_AT_SYSINFO_EHDR) vdso = pair[1];
     }
     rn_tls_setup();

@@ -11,6 +11,7 @@
 #include "sys/sys.h"
 
 #define THREAD_CONTROL_BLOCK 16
+#define PAGE_MAX 65536 /* of any kernel: what is a multiple of it is one of its pages' size */
 
 /* The program's own head, where the linker says it is: the storage's first contents are one of its
  * segments. */
@@ -110,14 +111,13 @@ static long clone_thread(struct rn_thread *thread, uintptr_t stack, uintptr_t st
 int rn_thread_start(struct rn_thread *thread, void (*run)(void *), void *argument,
                     size_t stack_size)
 {
-    size_t page = rn_page_size();
     if (stack_size > SIZE_MAX / 2) return -RN_K_ENOMEM;
-    size_t storage_at = page + round_up(stack_size, page);
-    size_t size = storage_at + round_up(rn_tls_size(), page);
+    size_t storage_at = PAGE_MAX + round_up(stack_size, THREAD_CONTROL_BLOCK);
+    size_t size = storage_at + rn_tls_size();
     char *memory = rn_map(size);
     if (!memory) return -RN_K_ENOMEM;
     *thread = (struct rn_thread){run, argument, (uintptr_t)memory, size, 0};
-    long result = rn_sys_mprotect(memory, page, RN_K_PROT_NONE);
+    long result = rn_sys_mprotect(memory, PAGE_MAX, RN_K_PROT_NONE);
     if (result == 0) {
         char *top = memory + storage_at;
         result = clone_thread(thread, (uintptr_t)top, rn_tls_make(top));
