@@ -3,7 +3,7 @@
  */
 #include "proto/http_range.h"
 
-#include "base/bytes.h"
+#include "base/text.h"
 #include "proto/http_list.h"
 
 enum { UNIT_LEN = sizeof("bytes=") - 1 };
@@ -77,54 +77,40 @@ int rn_http_range_parse(struct rn_http_range ranges[RN_HTTP_RANGES_MAX], rn_byte
     return count || !specs ? count : RN_HTTP_RANGE_UNSATISFIABLE;
 }
 
-static char *put(char *to, const char *text)
-{
-    while (*text) *to++ = *text++;
-    return to;
-}
-
-static char *put_number(char *to, uint64_t value)
-{
-    return to + rn_format_u64(to, value);
-}
-
 size_t rn_http_content_range(char to[RN_HTTP_CONTENT_RANGE_MAX], const struct rn_http_range *range,
                              uint64_t size)
 {
-    char *at = put(to, "bytes ");
-    if (range) {
-        at = put_number(at, range->offset);
-        *at++ = '-';
-        at = put_number(at, range->offset + range->length - 1);
-    } else {
-        *at++ = '*';
-    }
-    *at++ = '/';
-    return (size_t)(put_number(at, size) - to);
+    struct rn_text text = {.ptr = to, .cap = RN_HTTP_CONTENT_RANGE_MAX};
+    if (range)
+        rn_text_format(&text, "bytes %u-%u/%u", range->offset, range->offset + range->length - 1,
+                       size);
+    else
+        rn_text_format(&text, "bytes */%u", size);
+    return text.len;
 }
 
 size_t rn_http_multipart_type(char to[RN_HTTP_MULTIPART_TYPE_MAX],
                               const struct rn_http_multipart *multipart)
 {
-    char *at = put(to, "multipart/byteranges; boundary=");
-    return (size_t)(put_number(at, multipart->boundary) - to);
+    struct rn_text text = {.ptr = to, .cap = RN_HTTP_MULTIPART_TYPE_MAX};
+    rn_text_format(&text, "multipart/byteranges; boundary=%u", multipart->boundary);
+    return text.len;
 }
 
 size_t rn_http_part_delimiter(char to[RN_HTTP_PART_DELIMITER_MAX],
                               const struct rn_http_multipart *multipart,
                               const struct rn_http_range *range)
 {
-    char *at = put_number(put(to, "\r\n--"), multipart->boundary);
-    if (!range) return (size_t)(put(at, "--\r\n") - to);
-    if (multipart->type.len) {
-        rn_assert(multipart->type.len <= RN_HTTP_PART_TYPE_MAX);
-        at = put(at, "\r\nContent-Type: ");
-        memcpy(at, multipart->type.ptr, multipart->type.len);
-        at += multipart->type.len;
+    struct rn_text text = {.ptr = to, .cap = RN_HTTP_PART_DELIMITER_MAX};
+    if (!range) {
+        rn_text_format(&text, "\r\n--%u--\r\n", multipart->boundary);
+        return text.len;
     }
-    at = put(at, "\r\nContent-Range: ");
-    at += rn_http_content_range(at, range, multipart->size);
-    return (size_t)(put(at, "\r\n\r\n") - to);
+    rn_text_format(&text, "\r\n--%u\r\nContent-Type: %b\r\nContent-Range: ", multipart->boundary,
+                   multipart->type.ptr, multipart->type.len);
+    text.len += rn_http_content_range(to + text.len, range, multipart->size);
+    rn_text_format(&text, "\r\n\r\n");
+    return text.len;
 }
 
 uint64_t rn_http_multipart_length(const struct rn_http_multipart *multipart,

@@ -52,7 +52,7 @@ size_t rn_http_content_range(char to[RN_HTTP_CONTENT_RANGE_MAX], const struct rn
 struct rn_http_multipart {
     uint64_t boundary; /* random, anew for each answer, so that no file can hold it */
     uint64_t size;     /* of the representation */
-    rn_bytes type;     /* its media type, at most RN_HTTP_PART_TYPE_MAX; empty leaves it out */
+    rn_bytes type;     /* its media type, at most RN_HTTP_PART_TYPE_MAX */
 };
 
 /* The Content-Type value of the whole answer, with the boundary. */

@@ -103,7 +103,7 @@ static void test_best(void **state)
     static const struct {
         const char *value;
         unsigned available;
-        int best;
+        enum rn_http_coding best;
     } cases[] = {
         {"gzip, deflate, br, zstd", ALL, RN_HTTP_BR},
         {"gzip, deflate, br, zstd", ALL & ~B, RN_HTTP_ZSTD},

@@ -261,16 +261,16 @@ static void test_multipart_limits(void **state)
 {
     char type[RN_HTTP_PART_TYPE_MAX];
     memset(type, 'x', sizeof(type));
-    struct rn_http_multipart multipart = {UINT64_MAX, UINT64_MAX, {NULL, 0}};
+    struct rn_http_multipart multipart = {UINT64_MAX, UINT64_MAX, RN_BYTES("")};
     struct rn_http_range range = {UINT64_MAX - 2, 2};
     check_delimiter(&multipart, &range,
-                    "\r\n--18446744073709551615\r\nContent-Range: bytes "
+                    "\r\n--18446744073709551615\r\nContent-Type: \r\nContent-Range: bytes "
                     "18446744073709551613-18446744073709551614/18446744073709551615\r\n\r\n");
     size_t without = rn_http_part_delimiter(guarded_space(0, 240), &multipart, &range);
     multipart.type = rn_bytes_of(type, sizeof(type));
     char *to = guarded_space(0, RN_HTTP_PART_DELIMITER_MAX);
     size_t len = rn_http_part_delimiter(to, &multipart, &range);
-    assert_int_equal(len, without + strlen("\r\nContent-Type: ") + sizeof(type));
+    assert_int_equal(len, without + sizeof(type));
     assert_true(len <= RN_HTTP_PART_DELIMITER_MAX);
 
     to = guarded_space(0, RN_HTTP_MULTIPART_TYPE_MAX);
