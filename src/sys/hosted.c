@@ -26,11 +26,6 @@ static int libc_clock(int clock, struct rn_k_timespec *time)
 
 int (*rn_clock_source)(int clock, struct rn_k_timespec *time) = libc_clock;
 
-size_t rn_page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void *thread_main(void *argument)
 {
     struct rn_thread *thread = argument;

@@ -441,8 +441,6 @@ unsigned rn_cpu_count(void);
  * Memory, randomness.
  */
 
-size_t rn_page_size(void);
-
 /* Zeroed private memory in whole pages, committed as it is touched. NULL when there is none. */
 RN_MUST_USE void *rn_map(size_t bytes);
 
