@@ -124,7 +124,8 @@ static void test_best(void **state)
         {"gzip", Z | B, RN_HTTP_IDENTITY},
     };
     for (size_t i = 0; i < RN_COUNT(cases); i++) {
-        enum rn_http_coding best = rn_http_accept_best(accept_text(cases[i].value), cases[i].available);
+        struct rn_http_accept accept = accept_text(cases[i].value);
+        enum rn_http_coding best = rn_http_accept_best(accept, cases[i].available);
         if (best != cases[i].best) fail_msg("case %zu: %d", i, best);
     }
 }
