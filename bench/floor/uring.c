@@ -28,7 +28,7 @@ static void ring_register(const struct ring *ring, unsigned what, void *argument
 }
 
 /* A ring is taken down some time after its program's end, and what is under way on it holds its
- * sockets until then. Cancelled before, it lets them go, and the port can be bound again at once. */
+ * sockets until then. Cancelled before, it lets them go, and the port can be bound again. */
 static int open_ring;
 
 static void cancel_all(void)
