@@ -24,6 +24,7 @@ PARTS = (
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
+    "upgrade",      # a new program on the old one's sockets
     "http",         # HTTP/1.1 over raw sockets and curl
     "static",       # files: conditional requests, ranges, encodings, traversal
     "ws",           # WebSocket
@@ -33,8 +34,8 @@ PARTS = (
     "browser",      # the demo page in headless Chromium
     "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
 )
-ALIASES = {"e2e": ("cli", "sandbox", "http", "static", "ws", "concurrent", "stress", "bench",
-                   "browser")}
+ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurrent", "stress",
+                   "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".

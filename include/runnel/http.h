@@ -206,6 +206,9 @@ RN_MUST_USE int rn_http_server_new(struct rn_http_server **server,
  * anybody else listens on is -EADDRINUSE, whatever its options. With port 0 `address` gets the port
  * that was chosen. */
 RN_MUST_USE int rn_http_server_listen(struct rn_http_server *server, struct rn_address *address);
+/* The same with a socket that listens already, close-on-exec and non-blocking. It is the server's
+ * from now on, for the worker with the fewest. RN_E_LIMIT. */
+RN_MUST_USE int rn_http_server_adopt(struct rn_http_server *server, int fd);
 RN_MUST_USE int rn_http_server_start(struct rn_http_server *server);
 /* Accepts no more, lets requests finish, says goodbye to WebSockets (1001), closes; returns when
  * all workers have ended: at the latest two seconds after drain_timeout. Frees the server, also one

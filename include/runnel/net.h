@@ -125,6 +125,7 @@ void rn_listener_start(struct rn_listener *listener);
  * come. */
 void rn_listener_pause(struct rn_listener *listener);
 void rn_listener_resume(struct rn_listener *listener);
+/* The same here until `stopped`. */
 void rn_listener_stop(struct rn_listener *listener);
 
 /* ---- UDP ------------------------------------------------------------------------------------- */

@@ -6,6 +6,10 @@
 
 #include "sys/sys.h"
 
+/* How long a connection without a request stays open once the server drains: a client that sent
+ * one just then gets its answer, and is told that it is the last. */
+static const rn_ns drain_grace = 250 * RN_MILLISECOND;
+
 static struct rn_http_conn *conn_of(const struct rn_machine *machine)
 {
     return rn_container_of(machine, struct rn_http_conn, machine);
@@ -189,8 +193,8 @@ static void on_shutdown(struct rn_machine *machine, rn_ns now, struct rn_out *ou
 {
     struct rn_http_conn *conn = conn_of(machine);
     if (conn->upgraded) rn_websocket_shutdown(conn, now, out);
-    else if (!conn->request) machine->flags |= RN_MACHINE_DONE;
-    else conn->request->close = true;
+    else if (conn->request) conn->request->close = true;
+    else conn->deadline = now + drain_grace;
 }
 
 static const struct rn_machine_vt machine_vt = {
@@ -217,7 +221,8 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd)
     memset((char *)conn + FROM, 0, sizeof *conn - FROM);
     conn->worker = worker;
     conn->machine.vt = &machine_vt;
-    conn->deadline = rn_worker_now(worker->worker) + worker->server->options.idle_timeout;
+    conn->deadline = rn_worker_now(worker->worker) +
+                     (worker->draining ? drain_grace : worker->server->options.idle_timeout);
     conn->driver.machine = &conn->machine;
     conn->driver.closed = on_closed;
     conn->driver.stream = (rn_stream){worker->worker, fd};

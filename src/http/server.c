@@ -19,9 +19,11 @@ static void refuse(struct rn_http_worker *worker, int fd)
     rn_sys_close(fd);
 }
 
+/* While it drains a worker serves what was accepted before its listeners stopped. */
 static void serve(struct rn_http_worker *worker, int fd)
 {
-    if (worker->draining || worker->conns.used == worker->conns.count) refuse(worker, fd);
+    bool late = worker->draining && !worker->listening;
+    if (late || worker->conns.used == worker->conns.count) refuse(worker, fd);
     else rn_http_conn_start(worker, fd);
 }
 
@@ -283,6 +285,25 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
     return 0;
 }
 
+static void add_listener(struct rn_http_worker *worker, int fd)
+{
+    struct rn_listener *listener = &worker->listeners[worker->listener_count++];
+    listener->fd = fd;
+    listener->accepted = on_accepted;
+    listener->stopped = on_listener_stopped;
+    listener->owner = worker;
+}
+
+int rn_http_server_adopt(struct rn_http_server *server, int fd)
+{
+    struct rn_http_worker *best = server->workers;
+    for (struct rn_http_worker *worker = best; worker; worker = worker->next)
+        if (worker->listener_count < best->listener_count) best = worker;
+    if (best->listener_count == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
+    add_listener(best, fd);
+    return 0;
+}
+
 int rn_http_server_listen(struct rn_http_server *server, struct rn_address *address)
 {
     struct rn_http_worker *worker = server->workers;
@@ -304,11 +325,7 @@ int rn_http_server_listen(struct rn_http_server *server, struct rn_address *addr
         fd = result < 0 ? result : rn_listen(address, &options);
     }
     while (fd >= 0) {
-        struct rn_listener *listener = &worker->listeners[worker->listener_count++];
-        listener->fd = fd;
-        listener->accepted = on_accepted;
-        listener->stopped = on_listener_stopped;
-        listener->owner = worker;
+        add_listener(worker, fd);
         worker = worker->next;
         if (!worker || !each) return result;
         fd = is_unix ? rn_sys_fcntl(fd, RN_K_F_DUPFD_CLOEXEC, 0) : rn_listen(address, &options);

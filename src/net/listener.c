@@ -37,12 +37,7 @@ static void close_listener(struct rn_listener *listener)
 static void on_accepted(struct rn_op *op)
 {
     struct rn_listener *listener = rn_container_of(op, struct rn_listener, op);
-    if (op->result >= 0) {
-        if (listener->stopping)
-            rn_sys_close((int)op->result);
-        else
-            listener->accepted(listener, (int)op->result);
-    }
+    if (op->result >= 0) listener->accepted(listener, (int)op->result);
     if (rn_op_inflight(op)) return;
     if (listener->stopping) {
         close_listener(listener);

@@ -73,6 +73,12 @@ static inline int rn_sys_pipe2(int fds[2], int flags)
     return (int)rn_syscall2(RN_NR_PIPE2, (long)fds, flags);
 }
 
+/* Without a 0 at the end. */
+static inline long rn_sys_readlinkat(int dir, const char *path, char *to, size_t len)
+{
+    return rn_syscall4(RN_NR_READLINKAT, dir, (long)path, (long)to, (long)len);
+}
+
 static inline int rn_sys_unlinkat(int dir, const char *path, int flags)
 {
     return (int)rn_syscall3(RN_NR_UNLINKAT, dir, (long)path, flags);
@@ -276,6 +282,17 @@ static inline int rn_sys_rt_sigtimedwait(const uint64_t *mask, void *info,
 static inline int rn_sys_kill(int process, int signal)
 {
     return (int)rn_syscall2(RN_NR_KILL, process, signal);
+}
+
+/* As fork(2), for a process of one thread. */
+static inline int rn_sys_fork(void)
+{
+    return (int)rn_syscall5(RN_NR_CLONE, RN_K_SIGCHLD, 0, 0, 0, 0);
+}
+
+static inline int rn_sys_execve(const char *path, char *const *argv, const char *const *environment)
+{
+    return (int)rn_syscall3(RN_NR_EXECVE, (long)path, (long)argv, (long)environment);
 }
 
 static inline int rn_sys_getpid(void)

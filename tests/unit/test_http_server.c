@@ -244,7 +244,7 @@ static rn_ns now(void)
 static void test_drain_timeout(void **state)
 {
     struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
-    options.drain_timeout = 100 * RN_MILLISECOND;
+    options.drain_timeout = 500 * RN_MILLISECOND;
     bed_start_with(&options);
     int stuck = dial_and_send(GET("/stuck")), half = dial_and_send("GET / HTTP/1.1\r\nHo");
     int idle = dial_and_send(GET("/any"));

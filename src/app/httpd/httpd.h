@@ -17,6 +17,8 @@ struct settings {
     const char *log;
     const char *access_log;
     const char *user;
+    char **argv;
+    char **environment;
     uint64_t ws_message_max;
     uint32_t port;
     bool echo;
@@ -46,6 +48,17 @@ static inline bool is_socket_file(const char *bind) { return *bind == 'u' && bin
 int become_user(const char *name); /* -ENOENT when there is none */
 int restrict_files(const struct settings *settings);
 int restrict_calls(const struct settings *settings);
+
+/* upgrade.c */
+/* Listening sockets that this program was started with, and their use in place of others. */
+unsigned inherited_sockets(char **environment);
+int adopt_sockets(struct rn_http_server *server, unsigned count, unsigned workers);
+/* To whoever this program was started to follow: it serves. */
+void end_predecessor(char **environment);
+/* From when all sockets listen until the program stops: starts its successor when ordered to. */
+int start_keeper(char **argv, char **environment);
+void order_upgrade(void);
+void dismiss_keeper(void);
 
 /* demo.c: sets the routes for these settings; `files` is what --root opened. */
 struct rn_static;

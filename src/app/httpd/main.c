@@ -121,15 +121,24 @@ static struct rn_http_server *start_server(struct settings *settings)
 {
     struct rn_http_server *server = NULL;
     int result = rn_http_server_new(&server, &settings->server);
-    for (const char **bind = settings->binds; *bind && result == 0; bind++)
+    unsigned inherited = inherited_sockets(settings->environment);
+    if (result == 0 && inherited) {
+        note("listening on %u inherited sockets", (uint64_t)inherited);
+        result = adopt_sockets(server, inherited, settings->server.workers);
+    }
+    for (const char **bind = settings->binds; *bind && result == 0 && !inherited; bind++)
         if (listen_on(server, *bind, settings->port) < 0) return NULL;
-    if (result == 0) {
+    if (result >= 0) {
         note("httpd " RN_VERSION ": backend %s", settings->server.backend->name);
+        result = start_keeper(settings->argv, settings->environment);
+    }
+    if (result >= 0) {
         if (give_up_rights(settings) < 0) return NULL;
         result = rn_http_server_start(server);
     }
     if (result == 0) {
         if (!settings->no_sandbox) give_up("seccomp", restrict_calls(settings));
+        end_predecessor(settings->environment);
         return server;
     }
     complain_of("start", "", result);
@@ -145,8 +154,9 @@ static void remove_sockets(const struct settings *settings)
 
 static int run(struct settings *settings)
 {
-    const uint64_t stop = RN_SIGNAL_BIT(RN_K_SIGTERM) | RN_SIGNAL_BIT(RN_K_SIGINT);
-    const uint64_t mask = stop | RN_SIGNAL_BIT(RN_K_SIGHUP);
+    const uint64_t mask = RN_SIGNAL_BIT(RN_K_SIGTERM) | RN_SIGNAL_BIT(RN_K_SIGINT) |
+                          RN_SIGNAL_BIT(RN_K_SIGQUIT) | RN_SIGNAL_BIT(RN_K_SIGHUP) |
+                          RN_SIGNAL_BIT(RN_K_SIGUSR2);
     struct rn_static *files = NULL;
     struct rn_backend_choice choice = {
         on_rejected, same_text(settings->backend, "auto") ? &main_log : &complaints};
@@ -167,11 +177,15 @@ static int run(struct settings *settings)
     struct rn_http_server *server = start_server(settings);
     if (!server) return EXIT_FAILED;
     int signal;
-    while ((signal = rn_signals_wait(mask, RN_NEVER)) < 0 || signal == RN_K_SIGHUP)
+    while ((signal = rn_signals_wait(mask, RN_NEVER)) < 0 || signal == RN_K_SIGHUP ||
+           signal == RN_K_SIGUSR2) {
         if (signal == RN_K_SIGHUP) reopen_logs(settings);
+        if (signal == RN_K_SIGUSR2) order_upgrade();
+    }
     note("stopping");
+    dismiss_keeper();
     rn_http_server_stop(server);
-    remove_sockets(settings);
+    if (signal != RN_K_SIGQUIT) remove_sockets(settings); /* otherwise somebody else's now */
     if (files) rn_static_close(files);
     note("stopped");
     return 0;
@@ -185,6 +199,8 @@ int rn_main(int argc, char **argv, char **envp)
         .ws_echo = "",
         .port = PORT_DEFAULT,
     };
+    settings.argv = argv;
+    settings.environment = envp;
     started_at = rn_clock_monotonic();
     complaints.fd = &complaints_fd;
     complaints.per_line = main_log.per_line = true;

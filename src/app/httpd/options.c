@@ -33,7 +33,8 @@ const char help_text[] =
     "  -V, --version\n"
     "  -h, --help\n"
     "\n"
-    "SIGTERM, SIGINT: finish requests and end. SIGHUP: reopen the logs.\n";
+    "SIGTERM, SIGINT: finish requests and end. SIGHUP: reopen the logs.\n"
+    "SIGUSR2: start the program anew on the same sockets, then end.\n";
 
 enum kind { FLAG, TEXT, PATH, BIND, NAME, CHOICE, PORT, NUMBER, SECONDS };
 
