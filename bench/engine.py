@@ -2,14 +2,15 @@
 import http.client
 import os
 import time
+from dataclasses import replace
 
 import idle
 import loads
 import machine
 import servers
+from report import median
 from servers import SERVERS, Absent, Running
 
-DISTURBED = 0.10    # of one processor, taken by others while a round ran
 LARGE = 1 << 20     # files from here on are counted by their bytes: a round has few whole ones
 
 
@@ -53,7 +54,7 @@ class Engine:
 
     def failed(self, place, subject, error, fatal=False):
         """One failed round is told; a server that never succeeds is left out by name."""
-        text = f"{type(error).__name__}: {error}" if not str(error) else str(error)
+        text = str(error) if isinstance(error, (RuntimeError, Absent)) else repr(error)[:200]
         entry = place["servers"][subject.label]
         entry.setdefault("failures", []).append(text)
         if fatal or (len(entry["failures"]) > 1 and not entry["rounds"]):
@@ -69,20 +70,21 @@ class Engine:
                 del place["servers"][label]
         self.save()
 
-    def rotate(self, row, place, present, measure):
+    def rotate(self, row, place, present, measure, rounds=None):
         """Rounds A B C, B C A, …: measure(subject, round) gives one round's figures."""
-        for number in range(self.rounds):
+        rounds = rounds or self.rounds
+        for number in range(rounds):
             turn = number % len(present) if present else 0
             for subject in present[turn:] + present[:turn]:
                 if subject.label not in place["servers"]:
                     continue
-                self.progress.step(row, subject.label, number + 1, self.rounds)
+                self.progress.step(row, subject.label, number + 1, rounds)
                 try:
                     figures = measure(subject, number)
                     place["servers"][subject.label]["rounds"].append(figures)
                 except Absent as error:
                     self.failed(place, subject, error, fatal=True)
-                except (RuntimeError, OSError, ValueError, KeyError) as error:
+                except Exception as error:  # whatever it is, it is told and the others go on
                     self.failed(place, subject, error)
                 self.save()
         self.settle(place)
@@ -108,18 +110,18 @@ class Engine:
     def at_half_load(self, row, place):
         """The rate is half of the lowest throughput of ours and the floor in the first row."""
         base = self.results["rows"].get("plaintext-64", {}).get("servers", {})
-        sustained = [middle([figures["rps"] for figures in entry["rounds"]])
+        sustained = [median([figures["rps"] for figures in entry["rounds"]])
                      for label, entry in base.items()
                      if entry["family"] in ("ours", "floor") and label != "httpd poll"]
         if not sustained:
             self.leave_out(place, "needs the row plaintext-64, from which it takes the rate")
             return None
-        load = loads.replace(row.load, rate=int(min(sustained) / 2))
+        load = replace(row.load, rate=int(min(sustained) / 2))
         place["load"] = load.text()
-        return loads.replace(row, load=load)
+        return replace(row, load=load)
 
     def round(self, row, place, subject, number):
-        work = servers.replace(row.work, workers=subject.workers)
+        work = replace(row.work, workers=subject.workers)
         self.quiet.wait()
         with Running(SERVERS[subject.server], work, self.cores(subject)) as server:
             check_answer(server)
@@ -137,7 +139,10 @@ class Engine:
             except RuntimeError as error:
                 entry["syscalls_missing"] = str(error)
         try:
-            figures = loads.run(row.load, server.url(), self.load_cores(subject), self.warm)
+            # wrk knows only whole seconds: what isn't counted is done by ours.
+            load = row.load if count or not loads.OURS.exists() else \
+                replace(row.load, tool="runnel-bench")
+            figures = loads.run(load, server.url(), self.load_cores(subject), self.warm)
         finally:
             calls = counter.stop() if counter else None
         if calls is not None:
@@ -162,21 +167,17 @@ class Engine:
         return {**kept, "cpu_us": cpu * 1e6 / done, "rps": done / figures["seconds"],
                 "rss_kib": rss, "pss_kib": pss, "server_share": cpu / figures["seconds"],
                 "load_share": figures["load_cpu"] / figures["seconds"], "others": others,
-                "disturbed": others > DISTURBED}
+                "disturbed": others > machine.DISTURBED}
 
 
 def requests_of(figures, work):
     return figures["bytes"] / work.size() if work.size() >= LARGE else figures["requests"]
 
 
-def middle(values):
-    values = sorted(values)
-    half = len(values) // 2
-    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
-
-
 def check_answer(server):
     """Before anything is measured: the answer is the right one."""
+    if server.work.kind == "udp":
+        return  # what comes back is compared by the load itself
     if server.work.kind == "ws":
         with idle.Connections(server, 1):
             return
@@ -184,18 +185,15 @@ def check_answer(server):
     try:
         client.request("GET", server.work.path())
         answer = client.getresponse()
-        size = 0
-        while True:
-            piece = answer.read(1 << 20)
+        expected = servers.content(server.work)
+        right = answer.read(len(expected)) == expected
+        size = len(expected)
+        while piece := answer.read(1 << 20):
             size += len(piece)
-            if not piece:
-                break
-            first = piece if size == len(piece) else first
     except http.client.HTTPException as error:
         raise RuntimeError(f"wrong answer: {error!r}") from None
     finally:
         client.close()
-    expected = servers.content(server.work)
-    if answer.status != 200 or size != server.work.size() or not first.startswith(expected):
+    if answer.status != 200 or size != server.work.size() or not right:
         raise RuntimeError(f"wrong answer: status {answer.status}, {size} bytes")
     time.sleep(0.01)    # the server sees the end of the connection before it is measured

@@ -5,7 +5,7 @@ import re
 import resource
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import machine
 from servers import ROOT, Absent
@@ -21,6 +21,7 @@ class Load:
     pipeline: int = 1
     close: bool = False
     message: int = 0
+    gso: bool = False
     rate: int = 0
     spin: bool = False
 
@@ -34,7 +35,8 @@ class Load:
 
     def text(self):
         words = [f"{self.connections} connections"]
-        words += [f"{self.pipeline} requests in a write"] if self.pipeline > 1 else []
+        words += [f"{self.pipeline} in a write"] if self.pipeline > 1 else []
+        words += [f"messages of {self.message:,} bytes"] if self.message else []
         words += ["a new connection for each request"] if self.close else []
         words += ["never sleeps"] if self.spin else []
         words += [f"{self.rate} requests a second, open loop"] if self.rate else []
@@ -50,7 +52,8 @@ class Load:
                  "--duration", f"{seconds:g}", "--warmup", "0"]
         words += ["--pipeline", str(self.pipeline)] if self.pipeline > 1 else []
         words += ["--close"] if self.close else []
-        words += ["--ws", "--message", str(self.message)] if self.message else []
+        words += ["--message", str(self.message)] if self.message else []
+        words += ["--gso"] if self.gso else []
         words += ["--rate", str(self.rate)] if self.rate else []
         words += ["--spin"] if self.spin else []
         return words + [url]

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+DISTURBED = 0.10    # of one processor, taken by others while a round ran
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 

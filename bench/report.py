@@ -97,38 +97,48 @@ def limited(entry):
     return server is not None and load is not None and load >= 0.95 and server < 0.95
 
 
-# Columns of a row under load: head, and what goes into the cell.
+def throughput(entry):
+    return number(figure(entry, "rps")) + ("*" if limited(entry) else "")
+
+
+# Columns of a row under load: the metric, its head, and what goes into the cell.
 TIMED = (
-    ("CPU µs", lambda entry: number(figure(entry, "cpu_us"))),
-    ("min–max", lambda entry: "–".join(map(number, spread(entry, "cpu_us")))),
-    ("requests/s", lambda entry: number(figure(entry, "rps")) + ("*" if limited(entry) else "")),
-    ("p50 µs", lambda entry: number(figure(entry, "p50"))),
-    ("p99 µs", lambda entry: number(figure(entry, "p99"))),
-    ("p99.9 µs", lambda entry: number(figure(entry, "p999"))),
-    ("RSS KiB", lambda entry: number(figure(entry, "rss_kib"))),
-    ("PSS KiB", lambda entry: number(figure(entry, "pss_kib"))),
-    ("system calls", lambda entry: number(entry.get("syscalls"))),
+    ("cpu_us", "CPU µs", None),
+    ("rps", "requests/s", throughput),
+    ("p50", "p50 µs", None),
+    ("p99", "p99 µs", None),
+    ("p999", "p99.9 µs", None),
+    ("rss_kib", "RSS KiB", None),
+    ("pss_kib", "PSS KiB", None),
+    ("syscalls", "system calls", lambda entry: number(entry.get("syscalls"))),
 )
 
 
 def columns_of(place):
-    if any("cpu_us" in one for entry in place["servers"].values() for one in entry["rounds"]):
-        return TIMED
-    return ((place["unit"], lambda entry: number(figure(entry, "value"))),
-            ("min–max", lambda entry: "–".join(map(number, spread(entry, "value")))))
+    """(head, cell) of each column: what the row is about comes first, with its spread."""
+    timed = any("cpu_us" in one for entry in place["servers"].values() for one in entry["rounds"])
+    columns = TIMED if timed else (("value", place["unit"], None),)
+    made = [(metric, head, cell or (lambda entry, metric=metric: number(figure(entry, metric))))
+            for metric, head, cell in columns]
+    made.sort(key=lambda column: column[0] != place["metric"])
+    made.insert(1, ("", "min–max", lambda entry: "–".join(
+        map(number, spread(entry, place["metric"])))))
+    return [(head, cell) for _, head, cell in made]
 
 
-def table_of(place):
-    """A row as a list of lists: heads, then servers, the best first."""
+def table_of(place, auto=None):
+    """A row as a list of lists: heads, then servers, the best first. `auto`: the backend of ours
+    that the last column compares the others with."""
     metric = place["metric"]
     columns = columns_of(place)
     floor = best(place, "floor", metric)
     heads = ["server", *(head for head, _ in columns)]
     if floor:
         heads.insert(2, "× floor")
-    ours = best(place, "ours", metric)
+    chosen = place["servers"].get(f"httpd {auto}")
+    ours = figure(chosen, metric) if chosen else None
     if ours and best(place, "peer", metric):
-        heads.append("× best of ours")
+        heads.append(f"× httpd {auto}")
     lines = [heads]
     for label, entry in sorted(place["servers"].items(),
                                key=lambda item: figure(item[1], metric) or 0):
@@ -137,7 +147,7 @@ def table_of(place):
         if floor:
             cells.insert(2, number(value / floor[1]))
         if len(heads) > len(cells):
-            cells.append(number(value / ours[1]))
+            cells.append(number(value / ours))
         lines.append(cells)
     return lines
 
@@ -208,10 +218,10 @@ def wide(lines):
         cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-def terminal_row(place):
+def terminal_row(place, auto=None):
     parts = [f"\n{place['title']}" + (f" ({place['load']})" if place["load"] else "")]
     if place["servers"]:
-        parts.append(aligned(table_of(place)))
+        parts.append(aligned(table_of(place, auto)))
     parts += [f"  {note}" for note in notes_of(place)]
     return "\n".join(parts)
 

@@ -6,6 +6,7 @@ from servers import Work
 
 HTTPD = ("httpd uring", "httpd epoll")
 FLOOR = ("floor uring", "floor epoll")
+FLOOR_UDP = ("floor udp recvmmsg", "floor udp gro", "floor udp uring")
 FLOOR_WS = ("floor ws uring", "floor ws epoll")
 FILE_PEERS = ("nginx", "h2o", "lighttpd")
 PEERS = (*FILE_PEERS, "haproxy", "libuv", "node")
@@ -67,7 +68,7 @@ ROWS = (
     Row("plaintext-512", "Plaintext, keep-alive, 512 connections", "http",
         subjects(*HTTPD, *FLOOR, *PEERS), load=Load(connections=512)),
     Row("pipelined-16", "Plaintext, pipelined by 16, 64 connections", "http",
-        subjects(*HTTPD, *FLOOR, *PEERS), load=Load(pipeline=16), quick=True),
+        subjects(*HTTPD, *FLOOR, *PEERS), load=replace(RUNNEL, pipeline=16), quick=True),
     Row("latency-half", "Latency at 50 % load, 64 connections", "http",
         subjects(*HTTPD, *FLOOR, *PEERS), load=RUNNEL, metric="p99", unit="p99, µs",
         note="open loop; the rate is half of the lowest throughput that our servers and the floor "
@@ -79,17 +80,23 @@ ROWS = (
     Row("instructions", "User-space instructions for one plaintext request", "http",
         subjects(*HTTPD), how="instructions", metric="value", unit="instructions"),
     Row("file-1k", "Static file of 1 KiB, 64 connections", "static",
-        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "1 KiB"), quick=True),
+        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "1 KiB"), RUNNEL, quick=True),
     Row("file-100k", "Static file of 100 KiB, 64 connections", "static",
-        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "100 KiB")),
+        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "100 KiB"), RUNNEL),
     Row("file-100m", "Static file of 100 MiB, 8 connections", "static",
-        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "100 MiB"), Load(connections=8)),
+        subjects(*HTTPD, *FLOOR, *FILE_PEERS), Work("file", "100 MiB"),
+        replace(RUNNEL, connections=8)),
     Row("close", "A new connection for each request, 64 at a time", "conns",
         subjects(*HTTPD, *FLOOR, *FILE_PEERS, "haproxy", "node"), Work(close=True),
         Load(close=True)),
     Row("busy-10k", "10,000 connections, 64 of them busy", "conns",
-        pairs(variant="10,000 open", idle=9936)),
-    Row("udp", "UDP echo, the floor only (informational)", "conns", (), how="udp",
+        pairs(variant="10,000 open", idle=9936), load=RUNNEL),
+    Row("udp", "UDP echo, 64 senders (the floor alone, for information)", "conns",
+        subjects(*FLOOR_UDP), Work("udp"), replace(RUNNEL, message=64),
+        unit="CPU µs per datagram"),
+    Row("udp-burst", "UDP echo, bursts of 32 from one sender (the floor alone, for information)",
+        "conns", subjects(*FLOOR_UDP), Work("udp"),
+        replace(RUNNEL, connections=1, pipeline=32, message=1200, gso=True),
         unit="CPU µs per datagram"),
     Row("ws-20", "WebSocket echo, 20 bytes, 100 connections", "ws",
         subjects(*HTTPD, "httpd poll", *FLOOR_WS, *WS_PEERS), Work("ws"),
@@ -105,7 +112,8 @@ ROWS = (
           ("http", "keep-alive", "plaintext", ("nginx", "libuv")),
           ("ws", "WebSocket", "ws", ("libwebsockets", "node ws")))),
     Row("start", "From exec to the first connection", "idle",
-        subjects(*HTTPD, *FLOOR, *PEERS), how="start", metric="value", unit="ms", count=10),
+        subjects(*HTTPD, "httpd unpacked", *FLOOR, *PEERS), how="start", metric="value", unit="ms",
+        count=10),
 )
 
 

@@ -14,10 +14,12 @@ import sys
 import time
 from dataclasses import replace
 
+import document
 import engine
 import idle
 import loads
 import machine
+import plot
 import report
 import servers
 import special
@@ -146,6 +148,16 @@ def save(results):
     fresh.replace(RESULTS)
 
 
+def write_pages(results):
+    docs = servers.ROOT / "docs"
+    drawn = plot.svg(results)
+    if drawn:
+        (docs / "benchmarks.svg").write_text(drawn, encoding="utf-8")
+    page = document.document(results, "benchmarks.svg" if drawn else None)
+    (docs / "BENCHMARKS.md").write_text(page, encoding="utf-8")
+    print("  docs/BENCHMARKS.md is written")
+
+
 def stop(*_):
     raise KeyboardInterrupt
 
@@ -158,14 +170,14 @@ def run_rows(rows, run):
                 run.timed(row)
             else:
                 special.MEASURES[row.how](run, row)
-        except (RuntimeError, OSError, ValueError, KeyError, ArithmeticError) as error:
+        except Exception as error:  # one row must not lose the others
             place = run.results["rows"].setdefault(row.key, {
                 "title": row.title, "unit": row.unit, "metric": row.metric, "note": row.note,
                 "load": "", "servers": {}, "left_out": {}})
-            place["left_out"]["the rest of the row"] = f"{type(error).__name__}: {error}"
+            place["left_out"]["the rest of the row"] = repr(error)[:200]
             run.settle(place)
         run.progress.clear()
-        print(report.terminal_row(run.results["rows"][row.key]), flush=True)
+        print(report.terminal_row(run.results["rows"][row.key], run.results["auto"]), flush=True)
 
 
 def main():
@@ -178,10 +190,10 @@ def main():
     servers.make_site()
     results = header()
     results["planned"] = [row.key for row in rows]
-    rounds, seconds, warm = (3, 1.0, 0.3) if chosen.quick else (4, 1.5, 0.4)
+    rounds, seconds, warm = (3, 0.8, 0.3) if chosen.quick else (4, 1.5, 0.4)
     run = engine.Engine(chosen.rounds or rounds, chosen.seconds or seconds, warm, results,
                         lambda: save(results),
-                        machine.Quiet(2.0, 20.0) if chosen.quick else machine.Quiet(10.0, 180.0))
+                        machine.Quiet(1.0, 8.0) if chosen.quick else machine.Quiet(10.0, 180.0))
     run.progress = Progress({row.key: cost(row, run) for row in rows})
     results["how"] = {"rounds": run.rounds, "seconds": run.seconds, "warm": run.warm,
                       "server_core": run.server_core, "load_core": run.load_core}
@@ -200,6 +212,8 @@ def main():
     results["minutes"] = round((time.monotonic() - begun) / 60, 1)
     save(results)
     print(report.terminal(results))
+    if chosen.write and not interrupted:
+        write_pages(results)
     if run.quiet.gave_up:
         print(f"  the machine wasn't quiet: {run.quiet.gave_up} rounds began without waiting more")
     print(f"  {RESULTS.relative_to(servers.ROOT)} has every round; {results['minutes']} minutes")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
@@ -26,7 +26,7 @@ FILES = {"1 KiB": ("1k.bin", 1024), "100 KiB": ("100k.bin", 100 << 10),
 
 @dataclass(frozen=True)
 class Work:
-    """What a row asks of a server. `kind`: plaintext, file or ws."""
+    """What a row asks of a server. `kind`: plaintext, file, ws or udp."""
     kind: str = "plaintext"
     file: str = ""
     close: bool = False
@@ -132,6 +132,11 @@ def floor_http(loop):
 
 def floor_ws(loop):
     return lambda work, port: [program(f"build/bench/floor-ws-{loop}", "make bench"), str(port)]
+
+
+def floor_udp(mode):
+    return lambda work, port: [program("build/bench/floor-udp", "make bench"), str(port),
+                               "--mode", mode]
 
 
 NGINX = """
@@ -268,10 +273,14 @@ SERVERS = {server.name: server for server in (
     Server("httpd uring", "ours", BOTH, httpd("uring"), says("build/httpd", "--version")),
     Server("httpd epoll", "ours", BOTH, httpd("epoll")),
     Server("httpd poll", "ours", BOTH, httpd("poll")),
+    Server("httpd unpacked", "ours", BOTH, httpd("uring", "build/httpd.plain"),
+           note="build/httpd.plain, the same program before it is packed, on io_uring"),
     Server("floor uring", "floor", WEB, floor_http("uring")),
     Server("floor epoll", "floor", WEB, floor_http("epoll")),
     Server("floor ws uring", "floor", ("ws",), floor_ws("uring")),
     Server("floor ws epoll", "floor", ("ws",), floor_ws("epoll")),
+    *(Server(f"floor udp {mode}", "floor", ("udp",), floor_udp(mode))
+      for mode in ("recvmmsg", "gro", "uring")),
     Server("nginx", "peer", WEB, nginx, says("nginx", "-v")),
     Server("h2o", "peer", WEB, h2o, says("h2o", "--version"),
            note="has no canned reply: a cached 13-byte file"),
@@ -303,15 +312,17 @@ def free_port():
     raise RuntimeError("no free port")
 
 
-def listens(port):
-    """Whether something listens: the kernel's table has the listening sockets first."""
-    with open("/proc/net/tcp", encoding="ascii") as table:
+def listens(port, kind="tcp"):
+    """Whether something listens. The kernel's table of TCP has the listening sockets first; a UDP
+    socket that is bound has the state of a closed one."""
+    waiting = {"tcp": "0A", "udp": "07"}[kind]
+    with open(f"/proc/net/{kind}", encoding="ascii") as table:
         next(table)
         for line in table:
             fields = line.split()
-            if fields[3] != "0A":
+            if fields[3] != waiting and kind == "tcp":
                 return False
-            if int(fields[1].rsplit(":", 1)[1], 16) == port:
+            if fields[3] == waiting and int(fields[1].rsplit(":", 1)[1], 16) == port:
                 return True
     return False
 
@@ -354,7 +365,7 @@ class Running:
 
     def wait(self, seconds=20):
         deadline = time.monotonic() + seconds
-        while not listens(self.port):
+        while not listens(self.port, "udp" if self.work.kind == "udp" else "tcp"):
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.server.name} ended at once: {self.said()}")
             if time.monotonic() > deadline:
@@ -367,6 +378,8 @@ class Running:
         return machine.text_of(self.log).strip().replace("\n", " | ")[-160:] or "no word"
 
     def url(self):
+        if self.work.kind == "udp":
+            return f"udp://127.0.0.1:{self.port}"
         scheme = "ws" if self.work.kind == "ws" else "http"
         return f"{scheme}://127.0.0.1:{self.port}{self.work.path()}"
 

@@ -22,6 +22,7 @@ PARTS = (
     "conformance",  # what every backend promises
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
+    "bench",        # what make bench makes of results: medians, ratios, what is left out
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -236,6 +237,10 @@ def parse_report(name, code, report):
 
 def part_tidy():
     return pytest_part("tidy", "tests/tidy")
+
+
+def part_bench():
+    return pytest_part("bench", "tests/bench")
 
 
 def part_e2e(name):
