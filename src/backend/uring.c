@@ -41,7 +41,7 @@ enum {
     STARVED = 16,  /* on the list of receives that wait for a buffer */
     POLLING = 32,  /* it waits for readiness: what is in the kernel is a poll of ours */
     OVER = 64,     /* its last completion was handed out, if not looked at yet */
-    RATIONED = 128, /* was starved: gets one buffer before it goes on as a multishot */
+    RATIONED = 128, /* gets one buffer before it goes on as a multishot */
 };
 
 /* What a submission takes from op->arg, seen as words: the members of that union begin alike. */
@@ -346,7 +346,7 @@ static void lend(struct uring *u)
         }
         if (credit) credit--;
         *link = op->next;
-        op->state ^= STARVED | QUEUED | RATIONED;
+        op->state = (uint8_t)((op->state & ~STARVED) | QUEUED | RATIONED);
         op->next = *at;
         if (!*at) u->queue.tail = &op->next;
         *at = op;
@@ -499,7 +499,8 @@ static int uring_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
 static void uring_submit(struct rn_backend *backend, struct rn_op *op)
 {
     struct uring *u = (struct uring *)(void *)backend;
-    op->state = 0;
+    /* The first data are often the last: then there is no multishot to cancel. */
+    op->state = RATIONED;
     op->armed = false;
     op->progress = 0;
 #ifdef RN_DEBUG

@@ -71,6 +71,30 @@ static void reset_behind_data(void **state)
     }
 }
 
+/* The same where some came before: wherever between two turns, the reset is told of. */
+static void reset_behind_later_data(void **state)
+{
+    struct bed *bed = bed_of(state);
+    for (unsigned before = 1; before < 4; before++) {
+        struct call call;
+        char text[3 * 4];
+        int fds[2];
+        tcp_pair(bed, fds);
+        call_init(&call, bed, RN_OP_RECV, fds[0]);
+        call.op.flags = RN_OP_MULTISHOT;
+        call_start(&call);
+        for (unsigned i = 1; i <= before; i++) {
+            put(fds[1], "abc");
+            bed_count(bed, &call.completions, i);
+        }
+        put(fds[1], "abc");
+        reset(fds[1]);
+        assert_int_equal(call_wait(&call), -ECONNRESET);
+        assert_int_equal(call_drain(&call, text, sizeof text), 3 * (before + 1));
+        op_close(bed, fds[0]);
+    }
+}
+
 static void reset_while_an_exact_receive_waits(void **state)
 {
     struct bed *bed = bed_of(state);
@@ -229,6 +253,7 @@ const struct CMUnitTest reset_tests[] = {
     TEST(reset_while_a_receive_waits),
     TEST(reset_before_a_receive),
     TEST(reset_behind_data),
+    TEST(reset_behind_later_data),
     TEST(reset_while_an_exact_receive_waits),
     TEST(reset_while_a_send_waits),
     TEST(reset_while_vectors_wait),
