@@ -22,7 +22,6 @@ PARTS = (
     "conformance",  # what every backend promises
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
-    "bench",        # what make bench makes of results: medians, ratios, what is left out
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -31,7 +30,7 @@ PARTS = (
     "ws",           # WebSocket
     "concurrent",   # many workers, many clients, all kinds of addresses
     "stress",       # load, limits, resets, 10,000 connections
-    "bench",        # the load generator and the floor programs
+    "bench",        # the load generator, the floor programs, and what make bench reports
     "browser",      # the demo page in headless Chromium
     "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
 )
@@ -239,10 +238,6 @@ def part_tidy():
     return pytest_part("tidy", "tests/tidy")
 
 
-def part_bench():
-    return pytest_part("bench", "tests/bench")
-
-
 def part_e2e(name):
     if not make("all", *(["puppet"] if name == "sandbox" else [])):
         return Tally(failed=[f"{name}: the build failed"])
@@ -260,7 +255,7 @@ def part_bench():
     tally = Tally()
     for source in sorted((ROOT / "tests/bench").glob("test_*.c")):
         tally.add(cmocka(ROOT / "build/bench/tests" / source.stem))
-    tally.add(pytest_part("bench", *e2e_files("bench")))
+    tally.add(pytest_part("bench", "tests/bench", *e2e_files("bench")))
     return tally
 
 
