@@ -6,10 +6,7 @@
 void rn_text_add(struct rn_text *text, const void *from, size_t len)
 {
     size_t room = text->cap - text->len;
-    if (len > room) {
-        len = room;
-        text->cut = true;
-    }
+    if (len > room) len = room;
     memcpy(text->ptr + text->len, from, len);
     text->len += len;
 }

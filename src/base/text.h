@@ -1,5 +1,5 @@
 /*
- * base/text.h: building text in a fixed buffer. What doesn't fit is cut, and `cut` says so.
+ * base/text.h: building text in a fixed buffer. What doesn't fit is cut.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -12,7 +12,6 @@ struct rn_text {
     char *ptr;
     size_t len;
     size_t cap;
-    bool cut;
 };
 
 void rn_text_add(struct rn_text *text, const void *from, size_t len);

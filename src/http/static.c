@@ -27,7 +27,7 @@ static void start_redirect(struct rn_static_search *search)
     if (len >= 0)
         rn_text_format(&text, "%b%b/%b", start, (size_t)(search->key.ptr + 1 - start), encoded,
                        (size_t)len, query.ptr, query.len);
-    if (len < 0 || text.cut) search->status = 404;
+    if (len < 0 || text.len == text.cap) search->status = 404;
     rn_response_start(request, search->status);
     if (search->status == 301)
         rn_response_header(request, "Location", rn_bytes_of(place, text.len));
