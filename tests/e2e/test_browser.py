@@ -69,12 +69,12 @@ def test_text_is_shown_as_text(server, page):
 
 def test_figures_are_live(server, page):
     page.open(f"http://127.0.0.1:{server.port}/")
-    first = page.wait_for("document.getElementById('status').textContent.trim()")
+    first = page.wait_for("document.getElementById('figures').textContent.trim()")
     with Connection(server.address) as connection:
         connection.send(request(target="/plaintext") * 500)
         for _ in range(500):
             assert connection.read_response().status == 200
-    page.wait_for(f"document.getElementById('status').textContent.trim() !== {json.dumps(first)}")
+    page.wait_for(f"document.getElementById('figures').textContent.trim() !== {json.dumps(first)}")
     assert page.problems() == []
 
 
