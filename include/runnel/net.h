@@ -29,8 +29,8 @@ struct rn_address {
  * path is Linux's abstract name space. No names: those are DNS; in IPv6 no zone and no dotted part.
  * RN_E_MISUSE for anything else. */
 RN_MUST_USE int rn_address_parse(struct rn_address *address, const char *text, uint16_t port);
-/* Writes it the same way (IPv4-mapped: ::ffff:192.0.2.1), with the port and a terminator; returns
- * the length without it. to: RN_ADDRESS_TEXT_MAX. */
+/* Writes it the same way, with the port and a terminator; returns the length without it.
+ * to: RN_ADDRESS_TEXT_MAX. */
 enum { RN_ADDRESS_TEXT_MAX = 128 };
 size_t rn_address_format(const struct rn_address *address, char *to);
 enum rn_family rn_address_family(const struct rn_address *address);
@@ -95,7 +95,7 @@ struct rn_listen_options {
     int backlog;     /* 0: 4,096; negative: binds, and doesn't listen */
     /* several listeners on one address; the kernel spreads connections over them */
     bool reuse_port;
-    bool v6only;     /* IPv6 alone; otherwise IPv4 comes in as ::ffff:a.b.c.d */
+    bool v6only;     /* IPv6 alone; otherwise IPv4 comes in as ::ffff:AABB:CCDD */
     uint32_t unix_mode; /* permissions of a Unix socket's file; 0: as the umask has it */
 };
 

