@@ -47,7 +47,11 @@ static void start_accept(void)
     struct io_uring_sqe *sqe = prepare(IORING_OP_ACCEPT, ACCEPT, listener);
     sqe->flags = 0;
     sqe->ioprio = IORING_ACCEPT_MULTISHOT;
-    if (direct) sqe->file_index = (uint32_t)IORING_FILE_INDEX_ALLOC;
+    if (direct) {
+        sqe->file_index = (uint32_t)IORING_FILE_INDEX_ALLOC;
+    } else {
+        sqe->accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC; /* sendfile would wait otherwise */
+    }
 }
 
 static void start_receive(int fd)
