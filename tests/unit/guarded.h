@@ -35,6 +35,12 @@ static inline rn_bytes guarded_copy(unsigned slot, const void *from, size_t len)
     return rn_bytes_of(to, len);
 }
 
+/* In the first slot, to be changed there. */
+static inline uint8_t *guarded_input(const void *from, size_t len)
+{
+    return (uint8_t *)guarded_copy(0, from, len).ptr;
+}
+
 static inline rn_bytes guarded_text(unsigned slot, const char *text)
 {
     return guarded_copy(slot, text, strlen(text));

@@ -9,12 +9,12 @@
 
 #include <string.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 #include "proto/base64.h"
 
 static rn_ssize decoded_len(const char *text, size_t len)
 {
-    return rn_base64_decoded_len(rn_bytes_of(guard_copy(text, len), len));
+    return rn_base64_decoded_len(guarded_copy(0, text, len));
 }
 
 static void the_published_vectors(void **state)
@@ -34,7 +34,7 @@ static void the_published_vectors(void **state)
     for (size_t i = 0; i < RN_COUNT(vectors); i++) {
         const char *plain = vectors[i][0], *coded = vectors[i][1];
         size_t len = strlen(plain), coded_len = strlen(coded);
-        char *to = (char *)guard_room(coded_len);
+        char *to = guarded_space(0, coded_len);
         assert_int_equal(rn_base64_encode(to, rn_bytes_of(plain, len)), coded_len);
         assert_memory_equal(to, coded, coded_len);
         assert_int_equal(decoded_len(coded, coded_len), len);
@@ -62,7 +62,7 @@ static void encoded_and_decoded_is_the_same(void **state)
             uint8_t plain[48], back[48] = {0};
             char coded[64];
             for (size_t i = 0; i < len; i++) plain[i] = (uint8_t)(seed + 37 * i);
-            size_t coded_len = rn_base64_encode(coded, rn_bytes_of(guard_copy(plain, len), len));
+            size_t coded_len = rn_base64_encode(coded, guarded_copy(0, plain, len));
             assert_int_equal(coded_len, (len + 2) / 3 * 4);
             assert_int_equal(decoded_len(coded, coded_len), len);
             decode(back, coded, len);

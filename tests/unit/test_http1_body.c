@@ -12,7 +12,7 @@
 
 #include <runnel/http1.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 
 struct sample {
     const char *wire;
@@ -34,7 +34,7 @@ struct outcome {
 /* Feeds a piece, and again what it left, until there is nothing to go on with. */
 static void feed(struct outcome *outcome, struct rn_http1_body *body, const char *from, size_t len)
 {
-    const uint8_t *piece = guard_copy(from, len);
+    const uint8_t *piece = guarded_input(from, len);
     size_t used = 0;
     while (used < len && !rn_http1_body_done(body)) {
         rn_bytes data;
@@ -281,8 +281,8 @@ static void test_errors_are_final(void **state)
     struct rn_http1_body body;
     rn_bytes data;
     rn_http1_body_init(&body, &chunked);
-    assert_int_equal(rn_http1_body_next(&body, guard_copy("x", 1), 1, &data), RN_E_PROTOCOL);
-    assert_int_equal(rn_http1_body_next(&body, guard_copy(LAST, 5), 5, &data), RN_E_PROTOCOL);
+    assert_int_equal(rn_http1_body_next(&body, guarded_input("x", 1), 1, &data), RN_E_PROTOCOL);
+    assert_int_equal(rn_http1_body_next(&body, guarded_input(LAST, 5), 5, &data), RN_E_PROTOCOL);
     assert_int_equal(data.len, 0);
     assert_false(rn_http1_body_done(&body));
 }
@@ -293,11 +293,11 @@ static void test_largest_chunk(void **state)
     struct rn_http1_body body;
     rn_bytes data;
     rn_http1_body_init(&body, &chunked);
-    const uint8_t *in = guard_copy("fffffffffffffffe\r\nab", 20);
+    const uint8_t *in = guarded_input("fffffffffffffffe\r\nab", 20);
     assert_int_equal(rn_http1_body_next(&body, in, 20, &data), 20);
     assert_int_equal(data.len, 2);
     body.remaining = 1;
-    in = guard_copy("c\r\n" LAST, 8);
+    in = guarded_input("c\r\n" LAST, 8);
     assert_int_equal(rn_http1_body_next(&body, in, 8, &data), 1);
     assert_int_equal(rn_http1_body_next(&body, in + 1, 7, &data), 7);
     assert_true(rn_http1_body_done(&body));

@@ -9,10 +9,11 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <runnel/http1.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 
 struct sample {
     const char *head;
@@ -81,11 +82,11 @@ static void check_cuts(const struct sample *sample, rn_ssize whole_result,
     for (size_t cut = 0; cut < sample->len; cut += step) {
         struct rn_http1_request request;
         rn_http1_request_init(&request);
-        rn_ssize result = rn_http1_parse_head(&request, guard_copy(sample->head, cut), cut);
+        rn_ssize result = rn_http1_parse_head(&request, guarded_input(sample->head, cut), cut);
         if (whole_result > 0) assert_int_equal(result > 0, cut >= (size_t)whole_result);
         if (result == 0) {
             assert_int_equal(request.scanned, cut);
-            const uint8_t *head = guard_copy(sample->head, sample->len);
+            const uint8_t *head = guarded_input(sample->head, sample->len);
             result = rn_http1_parse_head(&request, head, sample->len);
         }
         assert_same(sample, cut, result, &request, whole_result, whole);
@@ -97,7 +98,7 @@ static void check(const struct sample *sample)
     char text[20000];
     struct rn_http1_request whole, request;
     rn_http1_request_init(&whole);
-    const uint8_t *head = guard_copy(sample->head, sample->len);
+    const uint8_t *head = guarded_input(sample->head, sample->len);
     rn_ssize whole_result = rn_http1_parse_head(&whole, head, sample->len);
     describe(text, whole_result, &whole, head);
     if (strcmp(text, sample->expected) != 0)
@@ -107,7 +108,7 @@ static void check(const struct sample *sample)
     rn_ssize result = 0;
     rn_http1_request_init(&request);
     for (size_t len = 1; len <= sample->len && result == 0; len++)
-        result = rn_http1_parse_head(&request, guard_copy(sample->head, len), len);
+        result = rn_http1_parse_head(&request, guarded_input(sample->head, len), len);
     assert_same(sample, 1, result, &request, whole_result, &whole);
 }
 
@@ -489,7 +490,7 @@ static void test_fields_as_sent(void **state)
     static const char *const expected[][2] = {
         {"Host", "a"}, {"Empty", ""}, {"Blank", ""}, {"X-Two", "two  words"}, {"x-two", "again"}};
     struct rn_http1_request request;
-    const uint8_t *head = guard_copy(text, sizeof text - 1);
+    const uint8_t *head = guarded_input(text, sizeof text - 1);
     rn_http1_request_init(&request);
     assert_int_equal(rn_http1_parse_head(&request, head, sizeof text - 1), sizeof text - 5);
     assert_int_equal(request.field_count, RN_COUNT(expected));
@@ -584,9 +585,9 @@ static void test_prompt_errors(void **state)
         struct rn_http1_request request;
         size_t len = strlen(heads[i]);
         rn_http1_request_init(&request);
-        const uint8_t *head = guard_copy(heads[i], len - 1);
+        const uint8_t *head = guarded_input(heads[i], len - 1);
         if (rn_http1_parse_head(&request, head, len - 1) != 0) fail_msg("early: %s", heads[i]);
-        head = guard_copy(heads[i], len);
+        head = guarded_input(heads[i], len);
         if (rn_http1_parse_head(&request, head, len) >= 0) fail_msg("late: %s", heads[i]);
     }
 }
@@ -639,7 +640,7 @@ static void check_bytes(const char *before, const char *after, bool (*allowed)(u
             strcpy(head + start + PART, after);
             size_t len = start + PART + strlen(after);
             rn_http1_request_init(&request);
-            rn_ssize result = rn_http1_parse_head(&request, guard_copy(head, len), len);
+            rn_ssize result = rn_http1_parse_head(&request, guarded_input(head, len), len);
             if (result != (allowed((uint8_t)byte) ? (rn_ssize)len : RN_E_PROTOCOL))
                 fail_msg("%s: byte %02x at %zu", before, byte, place);
         }

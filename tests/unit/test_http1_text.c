@@ -12,7 +12,7 @@
 #include <runnel/http1.h>
 #include "proto/http1_text.h"
 
-#include "guard_page.h"
+#include "guarded.h"
 
 static bool is_letter(unsigned byte)
 {
@@ -56,7 +56,7 @@ static void test_classes(void **state)
 
 static bool has(const char *list, const char *token)
 {
-    return rn_http1_list_has(rn_bytes_of(guard_copy(list, strlen(list)), strlen(list)), token);
+    return rn_http1_list_has(guarded_copy(0, list, strlen(list)), token);
 }
 
 static void test_list_has(void **state)

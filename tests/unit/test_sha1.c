@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 #include "proto/sha1.h"
 
 static void assert_digest(const void *data, size_t len, const char *expected)
 {
     uint8_t digest[RN_SHA1_SIZE];
     char hex[2 * RN_SHA1_SIZE + 1];
-    rn_sha1(rn_bytes_of(guard_copy(data, len), len), digest);
+    rn_sha1(guarded_copy(0, data, len), digest);
     for (size_t i = 0; i < RN_SHA1_SIZE; i++) sprintf(hex + 2 * i, "%02x", digest[i]);
     assert_string_equal(hex, expected);
 }

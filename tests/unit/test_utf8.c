@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 #include "proto/utf8.h"
 
 /* The length of the character at the start by the definition in RFC 3629, section 3: decode it,
@@ -125,11 +125,11 @@ static void the_first_bad_byte_is_found_at_once(void **state)
         size_t len = strlen(cases[i].in);
         for (size_t cut = 0; cut <= len; cut++) {
             uint32_t utf8 = 0;
-            size_t good = rn_utf8_check(&utf8, guard_copy(cases[i].in, cut), cut);
+            size_t good = rn_utf8_check(&utf8, guarded_input(cases[i].in, cut), cut);
             assert_int_equal(good, cut < cases[i].good ? cut : cases[i].good);
             if (good < cut) continue;
             size_t rest = len - cut;
-            good += rn_utf8_check(&utf8, guard_copy(cases[i].in + cut, rest), rest);
+            good += rn_utf8_check(&utf8, guarded_input(cases[i].in + cut, rest), rest);
             assert_int_equal(good, cases[i].good);
             if (good == len) assert_int_equal(utf8 == 0, cases[i].at_edge);
         }
@@ -147,11 +147,11 @@ static void ascii_in_bulk_hides_nothing(void **state)
             uint32_t utf8 = 0;
             memset(in, 'a', sizeof(in));
             in[at] = 0xFF;
-            assert_int_equal(rn_utf8_check(&utf8, guard_copy(in, len), len), at);
+            assert_int_equal(rn_utf8_check(&utf8, guarded_input(in, len), len), at);
             assert_int_equal(utf8, 0);
             in[at] = 0xC3;
             if (at + 1 < len) in[at + 1] = 0xA9;
-            assert_int_equal(rn_utf8_check(&utf8, guard_copy(in, len), len), len);
+            assert_int_equal(rn_utf8_check(&utf8, guarded_input(in, len), len), len);
             assert_int_equal(utf8 != 0, at + 1 == len);
         }
     }

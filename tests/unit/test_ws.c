@@ -421,7 +421,7 @@ static void close_payloads_are_cut_between_characters(void **state)
                     memcpy(reason + lead + i * size, fills[fill], size);
                 size_t len = lead + count * size, fitting = (123 - lead) / size;
                 size_t expected = lead + (count < fitting ? count : fitting) * size;
-                const uint8_t *at_page = guard_copy(reason, len);
+                const uint8_t *at_page = guarded_input(reason, len);
                 size_t result = rn_ws_close_payload(payload, 1001, rn_bytes_of(at_page, len));
                 assert_int_equal(result, 2 + expected);
                 assert_memory_equal(payload, "\x03\xe9", 2);
@@ -461,9 +461,9 @@ static void headers_there_and_back(void **state)
                 struct rn_ws ws;
                 struct rn_ws_event event;
                 rn_ws_init(&ws, with_mask ? RN_WS_SERVER : RN_WS_CLIENT, UINT64_MAX);
-                assert_int_equal(rn_ws_next(&ws, guard_copy(header, cut), cut, &event), 0);
+                assert_int_equal(rn_ws_next(&ws, guarded_input(header, cut), cut, &event), 0);
                 assert_int_equal(event.kind, RN_WS_EVENT_NONE);
-                assert_int_equal(rn_ws_next(&ws, guard_copy(header, len), len, &event), len);
+                assert_int_equal(rn_ws_next(&ws, guarded_input(header, len), len, &event), len);
                 assert_int_equal(event.kind,
                                  sizes[i].len == 0 ? RN_WS_EVENT_DATA : RN_WS_EVENT_NONE);
                 assert_int_equal(ws.frame_remaining, sizes[i].len);
@@ -484,7 +484,7 @@ static void masking_by_the_definition(void **state)
     (void)state;
     for (size_t len = 0; len <= 80; len++) {
         for (uint64_t at = 0; at < 9; at++) {
-            uint8_t plain[96], *payload = guard_room(len);
+            uint8_t plain[96], *payload = guarded_space(0, len);
             for (size_t i = 0; i < len; i++) payload[i] = plain[i] = (uint8_t)(i * 7);
             rn_ws_mask(payload, len, key, at);
             for (size_t i = 0; i < len; i++)

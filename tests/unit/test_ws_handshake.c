@@ -13,7 +13,7 @@
 #include <runnel/http1.h>
 #include <runnel/ws.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 
 #define START          "GET /ws HTTP/1.1\r\nHost: a\r\n"
 #define UPGRADE        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -37,7 +37,7 @@ static void expect(const char *fields, const struct rn_ws_policy *policy, unsign
     size_t len = strlen(fields) + 2;
     memcpy(text, fields, len - 2);
     memcpy(text + len - 2, "\r\n", 2);
-    const uint8_t *head = guard_copy(text, len);
+    const uint8_t *head = guarded_input(text, len);
     rn_http1_request_init(&request);
     if (rn_http1_parse_head(&request, head, len) != (rn_ssize)len)
         fail_msg("the HTTP parser refused with %u: %s", request.status, fields);
@@ -202,7 +202,7 @@ static void subprotocols(void **state)
     };
     static const char *const nothing[] = {NULL};
     const struct rn_ws_policy policy = {rn_ws_policy_lists, .subprotocols = chat_first};
-    const struct rn_ws_policy no_lists = {rn_ws_policy_lists};
+    const struct rn_ws_policy no_lists = {.judge = rn_ws_policy_lists};
     const struct rn_ws_policy empty_list = {rn_ws_policy_lists, .subprotocols = nothing};
     (void)state;
     for (size_t i = 0; i < RN_COUNT(cases); i++) {

@@ -12,7 +12,7 @@
 
 #include <runnel/ws.h>
 
-#include "guard_page.h"
+#include "guarded.h"
 
 struct ws_log {
     struct rn_ws ws;
@@ -99,7 +99,7 @@ static inline void ws_log_event(struct ws_log *log, const struct rn_ws_event *ev
 static inline void ws_log_feed(struct ws_log *log, const uint8_t *bytes, size_t len)
 {
     size_t left = log->pending_len + len;
-    uint8_t *in = guard_room(left);
+    uint8_t *in = guarded_space(0, left);
     memcpy(in, log->pending, log->pending_len);
     if (len > 0) memcpy(in + log->pending_len, bytes, len);
     struct rn_ws_event event;
