@@ -92,4 +92,4 @@ class Connections:
 
 def room(limit):
     """How many connections this program may hold with a limit of descriptors."""
-    return limit - SPARE - len(os.listdir("/proc/self/fd"))
+    return limit - SPARE - TOGETHER - len(os.listdir("/proc/self/fd"))

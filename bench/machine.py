@@ -119,7 +119,7 @@ class Quiet:
         self.share = share          # of one processor, that others may use
         self.gave_up = 0
 
-    def wait(self, window=0.2):
+    def wait(self, window=0.12):
         started = time.monotonic()
         while True:
             before, begun = busy_seconds()[0], time.monotonic()

@@ -185,7 +185,8 @@ def main():
     rows = chosen_rows(chosen)
     if not rows:
         sys.exit("bench: no such row in what was chosen")
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     machine.NICE.append(chosen.nice)
     servers.make_site()
     results = header()
@@ -193,7 +194,7 @@ def main():
     rounds, seconds, warm = (3, 0.8, 0.3) if chosen.quick else (4, 1.5, 0.4)
     run = engine.Engine(chosen.rounds or rounds, chosen.seconds or seconds, warm, results,
                         lambda: save(results),
-                        machine.Quiet(1.0, 8.0) if chosen.quick else machine.Quiet(10.0, 180.0))
+                        machine.Quiet(1.0, 8.0) if chosen.quick else machine.Quiet(8.0, 120.0))
     run.progress = Progress({row.key: cost(row, run) for row in rows})
     results["how"] = {"rounds": run.rounds, "seconds": run.seconds, "warm": run.warm,
                       "server_core": run.server_core, "load_core": run.load_core}
@@ -204,10 +205,11 @@ def main():
     except KeyboardInterrupt:
         interrupted = True
         run.progress.clear()
-        for row in rows:
-            if row.key in results["rows"]:
-                run.settle(results["rows"][row.key])
         print("\nbench: interrupted; this is what was measured", flush=True)
+        if run.progress.row and run.progress.row.key in results["rows"]:
+            place = results["rows"][run.progress.row.key]
+            run.settle(place)
+            print(report.terminal_row(place, results["auto"]), flush=True)
     results["gave_up_waiting"] = run.quiet.gave_up
     results["minutes"] = round((time.monotonic() - begun) / 60, 1)
     save(results)

@@ -47,10 +47,10 @@ def under_callgrind(run, row, subject, count):
                 one.again()
         ask_to_end(running)
         said = machine.text_of(running.log)
-    found = re.search(r"Collected : (\d+)", said)
-    if not found:
+    counts = re.findall(r"Collected : (\d+)", said)     # one for each process
+    if not counts:
         raise RuntimeError(f"callgrind gave no count: {running.said()}")
-    return int(found.group(1))
+    return sum(map(int, counts))
 
 
 def ask_to_end(running):
@@ -85,11 +85,10 @@ def idle_memory(run, row):
 
 
 def growth(run, row, subject):
-    """By how much a server grows with each connection that was answered once and waits. The first
-    ones come before, so that what it needs at all isn't taken for theirs."""
-    with Running(SERVERS[subject.server], row.work, {run.server_core}) as server:
-        with idle.Connections(server, idle.TOGETHER):
-            pass
+    """By how much a server grows with each connection that was answered once and waits. Some come
+    before and stay, so that what it needs at all isn't taken for theirs."""
+    with Running(SERVERS[subject.server], row.work, {run.server_core}) as server, \
+            idle.Connections(server, idle.TOGETHER):
         time.sleep(0.3)
         before = machine.memory_kib(server.pids)
         with idle.Connections(server, row.count) as connections:
