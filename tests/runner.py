@@ -22,6 +22,7 @@ PARTS = (
     "conformance",  # what every backend promises
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
+    "faults",       # each system call of a start, a service and a shutdown fails once
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -43,6 +44,7 @@ SCRIPTS = {
     "sys": ((), ("bash", "tests/sys/run.sh")),
     "fuzz": (("fuzz-programs",), ("tests/fuzz/run.py", "--runs", "3000")),
     "model": (("build/model/model",), ("bash", "tests/model/run.sh")),
+    "faults": (("build/faults/httpd",), ("tests/faults/run.py",)),
 }
 PROGRAM_TIMEOUT = 240
 PYTEST_TIMEOUT = 600

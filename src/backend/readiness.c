@@ -209,7 +209,8 @@ int rn_readiness_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
         engine->turns = 0;
         backend->syscalls++;
         int result = engine->poller->wait(engine, time == RN_NEVER ? NULL : &limit);
-        if (result < 0 && result != -RN_K_EINTR) return result;
+        /* ppoll(2) copies its list, for which there may be no memory just now. */
+        if (result < 0 && result != -RN_K_EINTR && result != -RN_K_ENOMEM) return result;
     }
     /* The queue is a round: an op that goes on comes again behind all others. */
     unsigned count = 0;

@@ -143,7 +143,7 @@ int rn_worker_turn(struct rn_worker *worker)
 int rn_worker_start(struct rn_worker *worker)
 {
     const struct rn_runtime_options *options = &worker->runtime->options;
-    struct rn_k_rlimit limit = {0};
+    struct rn_k_rlimit limit = {.rlim_cur = UINT64_MAX}; /* where it can't be asked */
     rn_sys_prlimit64(0, RN_K_RLIMIT_NOFILE, NULL, &limit);
     struct rn_backend_options backend = {
         .pool = &worker->pool,

@@ -162,6 +162,7 @@ static bool load(struct rn_static_search *search, struct rn_static_entry *entry,
     entry->fd = fd;
     if (fd < 0) return false;
     unsigned type = look(fd, "", &entry->version);
+    if (!type) search->status = 503;
     if (type == RN_K_S_IFDIR && !search->index) search->status = 301;
     if (type != RN_K_S_IFREG) return false;
     int64_t now_s = (int64_t)rn_clock_realtime_seconds();

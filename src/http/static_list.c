@@ -7,6 +7,7 @@
 #include <runnel/url.h>
 
 #include "base/text.h"
+#include "http/server.h"
 #include "sys/sys.h"
 
 enum {
@@ -47,8 +48,12 @@ static void writable(struct rn_request *request)
     while (rn_response_room(request) >= sizeof buffer) {
         struct rn_text page = {.ptr = buffer, .cap = sizeof buffer};
         long count = rn_sys_getdents64(listing->directory, names, sizeof names);
-        if (count <= 0) {
-            rn_sys_close(listing->directory);
+        if (count < 0) { /* a part of the names must not look like all of them */
+            request->broken = true;
+            return;
+        }
+        if (count == 0) {
+            aborted(request);
             rn_response_end(request);
             return;
         }
