@@ -171,10 +171,7 @@ size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, siz
 {
     struct rn_ws_event event;
     size_t used = 0;
-    conn->socket.pinged = false;
     conn->socket.out = out;
-    if (!conn->socket.close_sent)
-        conn->deadline = now + conn->worker->server->options.ping_interval;
     do {
         /* No more input at once than an answer of the same length has room for. */
         size_t room = rn_out_room(out), part = len - used;
@@ -184,6 +181,11 @@ size_t rn_websocket_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, siz
         on_event(conn, &event, out);
     } while (event.kind != RN_WS_EVENT_NONE && !(conn->machine.flags & RN_MACHINE_CLOSE));
     conn->socket.out = NULL;
+    /* What waits to be whole is offered again after each ping, and is no sign of life. */
+    if (used && !conn->socket.close_sent) {
+        conn->socket.pinged = false;
+        conn->deadline = now + conn->worker->server->options.ping_interval;
+    }
     return used;
 }
 

@@ -478,6 +478,18 @@ static void test_keep_alive(void **state)
     bed_stop();
 }
 
+/* Half of a frame's head, and then nothing: it isn't taken for new after each ping. */
+static void test_keep_alive_in_a_head(void **state)
+{
+    start_with(100 * RN_MILLISECOND);
+    int fd = join("/news");
+    send_bytes(fd, "\x82\xfe", 2);
+    expect_frame(fd, PING, "");
+    assert_closed(fd);
+    assert_int_equal(bed_figures().timeouts, 1);
+    bed_stop();
+}
+
 /* ---- The handshake --------------------------------------------------------------------------- */
 
 static void test_policy(void **state)
@@ -529,6 +541,7 @@ int main(void)
         on_each(test_close_from_outside),
         on_each(test_server_stops),
         on_each(test_keep_alive),
+        on_each(test_keep_alive_in_a_head),
         on_each(test_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
