@@ -23,6 +23,7 @@ PARTS = (
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "faults",       # each system call of a start, a service and a shutdown fails once
+    "sim",          # whole servers and clients in virtual time; the simulator itself
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -38,6 +39,8 @@ PARTS = (
 ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurrent", "stress",
                    "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
+SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm")
+SIM_RUNS = 500  # seeds, of each
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".
 SCRIPTS = {
@@ -170,6 +173,27 @@ def part_conformance():
     return tally
 
 
+def part_sim():
+    programs = ROOT / "build/hosted-sim/tests"
+    if not make("SAN=sim", "build/hosted-sim/tests/sim", "build/hosted-sim/tests/conformance"):
+        return Tally(failed=["sim: the build failed"])
+    tally = Tally()
+    for backend in ("sim", "sim/epoll", "sim/poll"):
+        tally.add(cmocka(programs / "conformance", backend))
+    for workload in SIM_WORKLOADS:
+        command = [str(programs / "sim"), f"--runs={SIM_RUNS}", f"--workload={workload}"]
+        code, output = run(command, PROGRAM_TIMEOUT, **CAPTURE)
+        print(f"  {workload}: {output.strip()}", flush=True)
+        tally.add(Tally(failed=[f"sim: {workload}"]) if code else Tally(passed=1))
+    code, output = run(["/usr/bin/python3", "tests/sim/bugs.py"], PROGRAM_TIMEOUT, **CAPTURE)
+    print(output, end="", flush=True)
+    tally.passed += len(re.findall(r"^found: ", output, re.MULTILINE))
+    tally.failed += [f"sim: {line}" for line in re.findall(r"^not found: .*", output, re.MULTILINE)]
+    if code != 0 and not tally.failed:
+        tally.failed.append(f"sim: bugs.py ended with exit code {code}")
+    return tally
+
+
 def io_uring_refusal():
     sys.path.insert(0, str(ROOT / "tests/e2e"))
     import kernel
@@ -268,7 +292,7 @@ def e2e_files(name):
 
 def run_part(name):
     others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
-              "bench": part_bench}
+              "sim": part_sim, "bench": part_bench}
     if name in SCRIPTS:
         return part_script(name)
     return others[name]() if name in others else part_e2e(name)

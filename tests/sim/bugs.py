@@ -1,0 +1,74 @@
+"""Shows that the simulator finds bugs: each of these is put into a copy of the sources, and a seed
+below 1,000 must fail. Prints which one is the first.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SEEDS = 1000
+# name, file, what stands there, and what stands there instead
+BUGS = (
+    ("accepting that is not tried again after an error", "src/net/listener.c",
+     "        rn_timer_start(listener->worker, &listener->retry,\n"
+     "                       rn_worker_now(listener->worker) + retry_time);\n", ""),
+    ("a buffer that is given back twice", "src/net/driver.c",
+     "        if (buf) put(driver, buf);\n",
+     "        if (buf) put(driver, buf), put(driver, buf);\n"),
+    ("output without a deadline", "src/net/driver.c",
+     "    sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;\n",
+     "    sending->deadline = RN_NEVER;\n"),
+    ("a worker that sleeps without a second look", "src/core/worker.c",
+     "    return rn_inbox_empty(&worker->inbox) &&\n           (full",
+     "    return (full"),
+    ("an edge that is forgotten", "src/backend/readiness.c",
+     "    if (events & READ) entry->flags |= READABLE;\n",
+     "    if (events & READ && entry->op[RN_READ_SIDE]) entry->flags |= READABLE;\n"),
+)
+
+
+def run(command, directory):
+    return subprocess.run(command, cwd=directory, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+
+
+def put_in(copy, file, old, new):
+    path = copy / file
+    text = path.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        return f"{file} has changed: the bug has no place there any more"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return None
+
+
+def judge(copy, name, file, old, new):
+    """Builds with the bug, walks the seeds, and takes it out again."""
+    before = (copy / file).read_text(encoding="utf-8")
+    problem = put_in(copy, file, old, new)
+    if problem:
+        return f"not found: {name}: {problem}"
+    built = run(["make", "-j2", "SAN=sim", "build/hosted-sim/tests/sim"], copy)
+    walked = run(["build/hosted-sim/tests/sim", f"--runs={SEEDS}"], copy)
+    (copy / file).write_text(before, encoding="utf-8")
+    lines = walked.stdout.splitlines()
+    if built.returncode:
+        return f"not found: {name}: it does not build"
+    if walked.returncode == 0 or len(lines) < 2:
+        return f"not found: {name}"
+    return f"found: {name}: {lines[0].rstrip(':')}: {lines[1].strip()}"
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="runnel-bugs-") as scratch:
+        copy = Path(scratch)
+        for name in ("Makefile", "src", "include", "tests", "bench", "build/hosted-sim"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            run(["cp", "-a", str(ROOT / name), str((copy / name).parent)], ROOT)
+        lines = [judge(copy, *bug) for bug in BUGS]
+    print("\n".join(lines))
+    return 0 if all(line.startswith("found") for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

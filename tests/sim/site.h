@@ -1,0 +1,49 @@
+/*
+ * sim/site.h: the server of the HTTP and WebSocket workloads, and clients that talk to it.
+ */
+#ifndef SIM_SITE_H
+#define SIM_SITE_H
+
+#include "world.h"
+
+#include <runnel/http.h>
+
+/* ---- The server: sim/site.c ------------------------------------------------------------------ */
+
+/* Content is pattern(key, …) with the key and the length that the path names. */
+enum request_kind {
+    SMALL,   /* GET /small/KEY/LEN: at once */
+    STREAM,  /* GET /stream/KEY/LEN/MODE: piece by piece; mode 1: chunked */
+    TASK,    /* GET /task/KEY/LEN: a task that sleeps, then writes */
+    SLICE,   /* GET /slice/KEY/LEN: memory that isn't copied */
+    ECHO,    /* POST /echo: back as it comes */
+    COLLECT, /* POST /collect: back when all is there */
+    FILE_,   /* GET /files/KEY: from the simulated file system */
+    MISSING, /* GET /none: 404 */
+    REQUEST_KINDS
+};
+enum { SITE_FILES = 4, COLLECT_MAX = 3000 };
+
+struct site {
+    struct rn_http_server *server;
+    struct rn_address address;
+    bool patient; /* its timeouts are so long that only a lost wakeup reaches them */
+    bool crowded; /* more clients than its limit of connections: it may refuse some */
+    uint32_t slices; /* that it was lent and has not given back */
+};
+extern struct site site;
+
+uint32_t site_file_len(uint32_t key);
+void site_open(unsigned clients);
+/* When nobody talks to it any more: its timeouts end what is left. */
+void site_settle(void);
+void site_close(void);
+
+/* ---- Clients --------------------------------------------------------------------------------- */
+
+/* sim/http.c */
+/* How a client that did nothing wrong may take it when its connection fails. */
+void client_failed(const char *what, int64_t result);
+extern bool site_stopped; /* from here on connections may end */
+
+#endif
