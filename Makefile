@@ -61,7 +61,7 @@ $(OUT)/%.plain: $(OUT)/%.debug
 
 $(OUT)/pack: pack/pack.c pack/model.h
 	@mkdir -p $(@D)
-	$(CC) $(PACK_FLAGS) -O2 -o $@ $< -lm
+	$(CC) $(PACK_FLAGS) -O2 -o $@ $<
 
 $(OUT)/%.packed: $(OUT)/%.plain $(OUT)/pack
 	$(OUT)/pack $< $@
@@ -71,8 +71,7 @@ $(OUT)/httpd: $(OUT)/httpd.plain
 	cp $< $@
 else
 $(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
-	$(FREE_CC) $(FREE) $(PACK_FLAGS) -fno-builtin -Oz $(if $(findstring clang,$(FREE_CC)),,-fno-tree-loop-optimize) \
-	    -DPACKED='"$(OUT)/httpd.packed"' \
+	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -O1 -DPACKED='"$(OUT)/httpd.packed"' \
 	    -DLAYOUT='"$(OUT)/httpd.packed.h"' -I. $(LINK) -s \
 	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
 	$(STRIP) -s -R .comment -R .note.gnu.property $@

@@ -1,9 +1,13 @@
 /*
- * pack/model.h: the packed form of a program: LZ77 over an adaptive binary range coder, as LZMA
- * does it, cut down to what pays for fifty kilobytes of machine code. Here is all that both sides
- * must agree on, and the decoder.
+ * pack/model.h: the packed form of a program: a prediction of each bit, and an arithmetic coder
+ * that spends the less on it the better the prediction was. Both sides run the same model; here it
+ * is, with the decoder.
  *
- * Each step is a literal, or a match: a length and a distance back, or the last distance again.
+ * A byte begins with a question: is it the one that followed the last time the three bytes before
+ * it were met? If it isn't, or there was no such time, its eight bits follow. What four contexts
+ * know of a bit is added up in the logistic domain, and all learn from the error of the sum
+ * (logistic regression; Mahoney's PAQ programs mix predictions in this domain). The contexts are
+ * made of the bytes before and, what tells most, of where in its instruction a byte stands.
  */
 #ifndef PACK_MODEL_H
 #define PACK_MODEL_H
@@ -20,146 +24,291 @@ enum { PAGE = 4096 };
 #endif
 
 enum {
-    PROBABILITY_BITS = 12,
-    ADAPT_SHIFT = 5,
-    ADAPT_FAST_SHIFT = 3, /* of what has a context of 256 and is rarely met */
-    LENGTH_MIN = 2,
-    LENGTH_SHORT = 15, /* longer ones take a second tree */
-    LENGTH_MAX = LENGTH_MIN + LENGTH_SHORT + 255,
-    STATES = 3, /* literals since the last match, at most 2 */
-    STATE_FIRST = 1, /* there was no match */
-    DISTANCE_CLASSES = 4,
-    DISTANCE_BITS = 5, /* of the tree that gives the number of bits */
-
-    /* where each group of probabilities begins */
-    AT_MATCH = 0,
-    AT_AGAIN = AT_MATCH + STATES,
-    AT_LENGTH = AT_AGAIN + STATES, /* two sets: fresh, again */
-    AT_LONG = AT_LENGTH + 2 * 16,
-    AT_DISTANCE = AT_LONG + 256,
-    AT_LOW = AT_DISTANCE + DISTANCE_CLASSES *
-                               (1 << DISTANCE_BITS), /* by number of bits, then a tree of up to 3 */
-    AT_REST = AT_LOW + 32 * 8,                       /* by position */
-    AT_LITERAL = AT_REST + 32,
-    AT_MATCHED =
-        AT_LITERAL + 256, /* a literal behind a match: the byte the match would go on with helps */
-    /* the same again by the byte before */
-    AT_MATCH_BEHIND = AT_MATCHED + 512,
-    AT_LITERAL_BEHIND = AT_MATCH_BEHIND + STATES * 256,
-    PROBABILITIES = AT_LITERAL_BEHIND + 256 * 256,
+    /* A slot: the logarithm of the odds, in 16 bits of which 12 are behind the point. */
+    SUM_SHIFT = 7,
+    SUMS = 4 * 65536 >> SUM_SHIFT, /* of four slots */
+    SUM_LIMIT = 8 << 12 >> SUM_SHIFT, /* beyond it a probability stays what it is */
+    LEARN_SHIFT = 6, /* from an error: a quarter of it */
+    SLOT_BITS = 17,  /* contexts overlap as chance has it */
+    RECENT_BITS = 14,
 };
 
-/* The decoder's state: the unpacker keeps it in registers. */
-#ifndef PACK_REGISTER
-#define PACK_REGISTER(type, name, number) static type name
-#endif
-PACK_REGISTER(const uint8_t *, decoder_in, 12);
-PACK_REGISTER(uint32_t, decoder_range, 13);
-PACK_REGISTER(uint32_t, decoder_code, 14);
-#ifndef PACK_PROBABILITIES
-static uint16_t decoder_probabilities[PROBABILITIES];
-#define PACK_PROBABILITIES decoder_probabilities
+/* Where a byte stands: in an instruction, or in data. */
+enum { AT_OPCODE, AFTER_PREFIX, AFTER_ESCAPE, AT_MODRM, AT_SIB, AT_OPERAND, AT_DATA = 15 };
+
+/* All zero at first. */
+struct model {
+    uint8_t classes[256];              /* of opcodes */
+    uint16_t squashed[SUMS];           /* the probability of 16 bits that a sum stands for */
+    uint32_t recent[1 << RECENT_BITS]; /* what followed the same three bytes the last time */
+    int16_t slots[(1 << SLOT_BITS) + 256];
+};
+
+#ifndef MODEL
+static struct model model_memory;
+#define MODEL model_memory
 #endif
 
-/* Without branches: which way a bit goes is what no processor can guess. */
-static void adapt(uint16_t *p, unsigned bit, unsigned shift)
+/* What the shape of an instruction says of the byte to come. */
+struct place {
+    unsigned phase, opcode;
+    unsigned immediate; /* bytes of it behind the ModRM byte */
+    unsigned narrow;    /* operands have 16 bits */
+};
+
+#ifdef PACK_AARCH64
+static void make_classes(void) {}
+
+/* Words stand with their highest byte first. */
+static inline void follow(struct place *place, unsigned byte)
 {
-    int32_t toward = bit ? (1 << shift) - 1 : 1 << PROBABILITY_BITS;
-    *p = (uint16_t)(*p + ((toward - *p) >> shift));
+    if (place->phase == 0) place->opcode = byte;
+    place->phase = (place->phase + 1) & 3;
+}
+#else
+/* The class of an opcode: how many bytes of an immediate it has, and these. */
+enum { MODRM = 8, PREFIX = 16 };
+
+/* Intel SDM, volume 2, table A-2. It needn't be exact: what is wrong only costs some bytes. */
+static inline void make_classes(void)
+{
+#define RUN(class, times) (class) | ((times)-1) << 5
+    static const uint8_t runs[] = {
+        RUN(MODRM, 4), RUN(1, 1), RUN(4, 1), RUN(0, 2), /* 00, the same eight times */
+        RUN(PREFIX, 8), RUN(PREFIX, 8), RUN(0, 8), RUN(0, 8), /* 40 */
+        RUN(0, 3), RUN(MODRM, 1), RUN(PREFIX, 4), RUN(4, 1), RUN(MODRM + 4, 1), /* 60 */
+        RUN(1, 1), RUN(MODRM + 1, 1), RUN(0, 4), /* 6a */
+        RUN(1, 8), RUN(1, 8), /* 70 */
+        RUN(MODRM + 1, 1), RUN(MODRM + 4, 1), RUN(MODRM + 1, 2), RUN(MODRM, 8), /* 80 */
+        RUN(MODRM, 4), RUN(0, 8), RUN(0, 8), /* 8c */
+        RUN(0, 8), RUN(1, 1), RUN(4, 1), RUN(0, 6), RUN(1, 8), RUN(4, 8), /* a0 */
+        RUN(MODRM + 1, 2), RUN(0, 4), RUN(MODRM + 1, 1), RUN(MODRM + 4, 1), RUN(0, 8), /* c0 */
+        RUN(MODRM, 4), RUN(0, 8), RUN(0, 8), RUN(0, 4), /* d0 */
+        RUN(4, 2), RUN(0, 1), RUN(1, 1), RUN(0, 4), /* e8 */
+        RUN(PREFIX, 4), RUN(0, 2), RUN(MODRM, 2), RUN(0, 6), RUN(MODRM, 2), /* f0 */
+    };
+#undef RUN
+    const uint8_t *run = runs;
+    for (unsigned i = 0; i < 256; run++) {
+        if (i < 0x40 && i % 8 == 0) run = runs;
+        for (unsigned times = *run >> 5; times-- != UINT32_MAX;) MODEL.classes[i++] = *run & 31;
+    }
 }
 
-/* Zeroed memory: nothing is known of a context yet, or no more than without the byte before. */
-static void begin_context(uint16_t *p, uint16_t *behind)
+/* Of the bytes behind the ModRM byte: displacement and immediate. */
+static inline unsigned operand_length(struct place *place, unsigned modrm)
 {
-    if (!*p) *p = 1 << (PROBABILITY_BITS - 1);
-    if (!*behind) *behind = *p;
+    unsigned mode = modrm >> 6;
+    if ((place->opcode | 1) == 0xf7 && !(modrm & 0x30)) /* TEST, alone in its group */
+        place->immediate = place->opcode == 0xf6 ? 1 : 4;
+    unsigned length = place->immediate;
+    if (mode == 1) length++;
+    if (mode == 2 || (modrm & 0xc7) == 5) length += 4;
+    if ((mode == 1 || mode == 2) && (modrm & 7) == 4) length++; /* SIB */
+    return length;
 }
 
-/* A bit that two contexts know something of: the one with the byte before counts threefold. */
-static unsigned decode_mixed(unsigned at, unsigned behind)
+static inline void follow(struct place *place, unsigned byte)
 {
-    uint16_t *p = &PACK_PROBABILITIES[at], *q = &PACK_PROBABILITIES[behind];
-    begin_context(p, q);
-    uint32_t bound = (decoder_range >> (PROBABILITY_BITS + 2)) * (*p + 3u * *q);
-    unsigned bit = decoder_code >= bound;
-    decoder_code -= bound & -bit;
-    decoder_range = bit ? decoder_range - bound : bound;
-    adapt(p, bit, ADAPT_SHIFT);
-    adapt(q, bit, at == behind ? PROBABILITY_BITS : ADAPT_FAST_SHIFT);
-    while (decoder_range < 1u << 24) {
-        decoder_range <<= 8;
-        decoder_code = decoder_code << 8 | *decoder_in++;
+    unsigned left;
+    if (place->phase >= AT_OPERAND) {
+        left = place->phase - AT_OPERAND;
+    } else if (place->phase == AT_SIB) {
+        left = place->immediate + ((byte & 7) == 5 ? 4 : 0);
+    } else if (place->phase == AT_MODRM) {
+        left = operand_length(place, byte);
+        if ((byte & 0xc7) == 4) { /* without a displacement, unless the SIB byte says so */
+            place->phase = AT_SIB;
+            return;
+        }
+    } else {
+        unsigned class = MODEL.classes[byte], escaped = place->phase == AFTER_ESCAPE;
+        if (place->phase == AT_OPCODE) place->narrow = 0;
+        place->opcode = byte;
+        if (escaped) {
+            place->opcode = byte ^ 0x55;
+            class = (byte & 0xf0) == 0x80 ? 4 : byte == 0x05 ? 0 : MODRM; /* 05: SYSCALL */
+        } else if (byte == 0x0f) {
+            place->phase = AFTER_ESCAPE;
+            return;
+        }
+        if (class == PREFIX) {
+            place->narrow |= byte == 0x66;
+            place->phase = AFTER_PREFIX;
+            return;
+        }
+        left = class & 7;
+        if (place->narrow && left == 4) left = 2;
+        place->immediate = left;
+        if (class & MODRM) {
+            place->phase = AT_MODRM;
+            return;
+        }
+    }
+    place->phase = left ? AT_OPERAND - 1 + left : AT_OPCODE;
+}
+#endif
+
+/* A probability for each sum: p' = p (1 - p), from the middle outwards. */
+static inline void begin_model(void)
+{
+    uint32_t p = 1u << 31;
+    for (int i = 0; i < SUMS / 2; i++) {
+        MODEL.squashed[SUMS / 2 + i] = (uint16_t)(p >> 16);
+        MODEL.squashed[SUMS / 2 - i] = (uint16_t)(-p >> 16);
+        if (i < SUM_LIMIT) p += (uint32_t)((uint64_t)p * -p >> (32 + 12 - SUM_SHIFT));
+    }
+    make_classes();
+}
+
+/* ---- The decoder ----------------------------------------------------------------------------- */
+
+struct decoder {
+    const uint8_t *in;
+    uint64_t range, code;
+};
+
+static inline uint64_t decode_word(struct decoder *decoder)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, decoder->in, sizeof word);
+    decoder->in += sizeof word;
+    return word;
+}
+
+static inline void begin_decoder(struct decoder *decoder, const uint8_t *in)
+{
+    decoder->in = in;
+    decoder->range = UINT64_MAX;
+    decoder->code = decode_word(decoder) << 32;
+    decoder->code |= decode_word(decoder);
+}
+
+/* `p` of 65536 is the probability of a 1. What follows is to hang on a branch, which a processor
+ * can foresee, and on no arithmetic, for which it had to wait: hence the barriers. */
+static inline unsigned decode_bit(struct decoder *decoder, uint64_t p)
+{
+    uint64_t bound = (decoder->range >> 16) * p;
+    unsigned bit;
+    if (decoder->code < bound) {
+        decoder->range = bound;
+        bit = 1;
+        __asm__ volatile("" : "+r"(bit));
+    } else {
+        decoder->range -= bound;
+        decoder->code -= bound;
+        bit = 0;
+        __asm__ volatile("" : "+r"(bit));
+    }
+    if (decoder->range >> 32 == 0) {
+        decoder->range <<= 32;
+        decoder->code = decoder->code << 32 | decode_word(decoder);
     }
     return bit;
 }
 
-static unsigned decode_bit(unsigned at) { return decode_mixed(at, at); }
+/* ---- The model ------------------------------------------------------------------------------- */
 
-static unsigned decode_tree(unsigned at, unsigned bits)
+/* A coder makes a bit known to the other side. The encoder's takes `bit`; the decoder's returns it,
+ * and looks at no byte of the image that isn't there yet. */
+#ifndef CODER
+#define CODER struct decoder
+#define code_bit(coder, p, bit) decode_bit(coder, p)
+#endif
+
+struct image {
+    size_t text;           /* up to here it is code */
+    size_t hole, hole_end; /* between the segments */
+    size_t end;
+};
+
+/* The slots of a context: one for the question, then one for each node of the tree of bits. */
+static inline size_t context(unsigned kind, unsigned value, unsigned phase)
 {
-    unsigned node = 1, end = 1u << bits;
-    while (node < end) node = node << 1 | decode_bit(at + node);
-    return node - end;
+    return (value << 6 | kind << 4 | phase) * 0x9e3779b1u >> (32 - SLOT_BITS);
 }
 
-static unsigned decode_distance(unsigned length)
+static inline unsigned code_mixed(CODER *coder, int16_t *a, int16_t *b, int16_t *c, int16_t *d,
+                                  unsigned bit)
 {
-    unsigned class = length - LENGTH_MIN < DISTANCE_CLASSES - 1 ? length - LENGTH_MIN
-                                                                : DISTANCE_CLASSES - 1;
-    unsigned bits = decode_tree(AT_DISTANCE + (class << DISTANCE_BITS), DISTANCE_BITS);
-    unsigned value = 1;
-    for (unsigned i = bits; i--;)
-        value = value << 1 | decode_bit(value < 8 ? AT_LOW + bits * 8 + value : AT_REST + i);
-    return value;
+    int p = MODEL.squashed[SUMS / 2 + ((*a + *b + *c + *d) >> SUM_SHIFT)];
+    bit = code_bit(coder, (uint64_t)p, bit);
+    int step = (bit ? 65536 - p : -p) >> LEARN_SHIFT;
+    *a = (int16_t)(*a + step);
+    *b = (int16_t)(*b + step);
+    *c = (int16_t)(*c + step);
+    *d = (int16_t)(*d + step);
+    return bit;
 }
 
-/* Decodes the bytes from `to` to `end`. PACK_PROBABILITIES is zeroed. */
-static void decode(uint8_t *to, uint8_t *end, const uint8_t *in)
+/* `expected` has 256 added, or is 0: there is none. */
+static inline unsigned code_byte(CODER *coder, const struct place *place, unsigned history,
+                                 unsigned expected, unsigned byte)
 {
-    unsigned state = STATE_FIRST, before = 0;
-    size_t distance = 0;
-    decoder_in = in;
-    decoder_code = 0;
-    for (unsigned i = 0; i < 4; i++) decoder_code = decoder_code << 8 | *decoder_in++;
-    decoder_range = UINT32_MAX;
-    while (to < end) {
-        if (decode_mixed(AT_MATCH + state, AT_MATCH_BEHIND + state * 256 + before)) {
-            unsigned again = decode_bit(AT_AGAIN + state);
-            unsigned run = decode_tree(AT_LENGTH + 16 * again, 4);
-            if (run == LENGTH_SHORT) run += decode_tree(AT_LONG, 8);
-            run += LENGTH_MIN;
-            if (!again) distance = decode_distance(run);
-            do *to = (uint8_t)(before = *(to - distance)), to++;
-            while (--run);
-            state = 0;
+    unsigned phase = place->phase, rest = expected;
+    size_t node = !expected, unexpected = context(0, 0, phase);
+    size_t a = context(0, expected, phase), b = context(1, history & 255, phase);
+    size_t c = context(2, place->opcode, phase), d = context(3, history >> 8 & 255, phase);
+    do {
+        int16_t *slots = MODEL.slots + node;
+        unsigned bit = node ? byte >> 7 & 1 : (byte | 256) == expected;
+        bit = code_mixed(coder, slots + a, slots + b, slots + c, slots + d, bit);
+        if (!node) {
+            if (bit) return expected & 255;
+            node = 1;
             continue;
         }
-        unsigned node = 1, matched = state == 0, expected = matched ? *(to - distance) : 0;
-        while (node < 256) {
-            unsigned hint = expected >> 7 & 1;
-            expected <<= 1;
-            unsigned bit = decode_mixed((matched ? AT_MATCHED + (hint << 8) : AT_LITERAL) + node,
-                                        AT_LITERAL_BEHIND + before * 256 + node);
-            matched &= hint == bit;
-            node = node << 1 | bit;
+        byte <<= 1;
+        rest <<= 1;
+        if ((rest >> 8 & 1) != bit) a = unexpected;
+        node = node << 1 | bit;
+    } while (node < 256);
+    return node & 255;
+}
+
+/* Codes an image of zeroes into what it was, or the other way round. */
+static inline void code_image(CODER *coder, uint8_t *image, struct image layout)
+{
+    struct place place = {0};
+    uint32_t history = 0; /* the last four bytes */
+    uint32_t next = 0;    /* where the byte stands that is expected, or 0 */
+    begin_model();
+    for (size_t at = 0; at < layout.end; at++) {
+        if (at == layout.hole) at = layout.hole_end;
+        if (at >= layout.text) {
+            place.phase = AT_DATA;
+            place.opcode = 0;
         }
-        *to++ = (uint8_t)node;
-        before = (uint8_t)node;
-        if (state < STATES - 1) state++;
+        uint32_t *recent = &MODEL.recent[(history << 8) * 0x9e3779b1u >> (32 - RECENT_BITS)];
+        if (!next) next = *recent;
+        if (next && image[next - 1] != (history & 255)) next = 0; /* other bytes, the same hash */
+        *recent = (uint32_t)at;
+        unsigned expected = next ? image[next++] | 256u : 0;
+        unsigned byte = code_byte(coder, &place, history, expected, image[at]);
+        if ((byte | 256) != expected) next = 0;
+        image[at] = (uint8_t)byte;
+        history = history << 8 | byte;
+        follow(&place, byte);
     }
 }
+
+/* ---- The filter ------------------------------------------------------------------------------ */
 
 /* Calls name their target relative to themselves; made absolute, calls of one function look
  * alike. `back` undoes it. */
 #ifdef PACK_AARCH64
+/* Words are turned as well: what a byte means hangs on those above it. */
 static void filter_branches(uint8_t *code, size_t length, int back)
 {
     for (size_t at = 0; at + 4 <= length; at += 4) {
         uint32_t word;
         __builtin_memcpy(&word, code + at, 4);
-        if (word >> 26 != 0x25) continue; /* BL */
-        uint32_t target = back ? word - (uint32_t)(at / 4) : word + (uint32_t)(at / 4);
-        word = 0x25u << 26 | (target & 0x3ffffff);
+        if (back) word = __builtin_bswap32(word);
+        if (word >> 26 == 0x25) { /* BL */
+            uint32_t target = back ? word - (uint32_t)(at / 4) : word + (uint32_t)(at / 4);
+            word = 0x25u << 26 | (target & 0x3ffffff);
+        }
+        if (!back) word = __builtin_bswap32(word);
         __builtin_memcpy(code + at, &word, 4);
     }
 }

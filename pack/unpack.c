@@ -7,32 +7,8 @@
 
 #include LAYOUT
 
-#define PACK_PROBABILITIES ((uint16_t *)IMAGE_END)
-#ifdef __clang__
-/* It keeps no variables in registers for good: they stand behind the probabilities. */
-struct decoder_state {
-    const uint8_t *in;
-    uint32_t range, code;
-};
-#define PACK_REGISTER(type, name, number)
-#define decoder_state ((struct decoder_state *)(PACK_PROBABILITIES + PROBABILITIES))
-#define decoder_in    decoder_state->in
-#define decoder_range decoder_state->range
-#define decoder_code  decoder_state->code
-#else
-/* Callee-saved registers, ours alone. */
-#ifdef PACK_AARCH64
-#define PACK_REGISTER_12 "x20"
-#define PACK_REGISTER_13 "x21"
-#define PACK_REGISTER_14 "x22"
-#else
-#define PACK_REGISTER_12 "r12"
-#define PACK_REGISTER_13 "r13"
-#define PACK_REGISTER_14 "r14"
-#endif
-#define PACK_REGISTER(type, name, number) register type name __asm__(PACK_REGISTER_##number)
-#endif
-
+/* Behind the image, and gone when that is done. */
+#define MODEL (*(struct model *)IMAGE_END)
 #include "model.h"
 
 enum {
@@ -40,6 +16,7 @@ enum {
     PROT_WRITE = 2,
     MAP_PRIVATE = 2,
     MAP_FIXED_NOREPLACE = 0x100000,
+    MAP_POPULATE = 0x8000, /* all of it is used: one call is less than a fault for each page */
     MAP_ANONYMOUS = 0x20,
 };
 
@@ -104,14 +81,17 @@ uint64_t unpack(void);
 
 uint64_t unpack(void)
 {
-    enum { SCRATCH = (PROBABILITIES * sizeof(uint16_t) + 16 + PAGE - 1) & ~(PAGE - 1) };
+    enum { SCRATCH = (sizeof(struct model) + PAGE - 1) & ~(PAGE - 1) };
+    struct decoder decoder;
+    uint8_t *image = (uint8_t *)IMAGE;
     if (call(NR_MMAP, IMAGE, IMAGE_END - IMAGE + SCRATCH, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) != IMAGE)
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE) != IMAGE)
         __builtin_trap();
-    decode((uint8_t *)IMAGE, (uint8_t *)IMAGE + CODED_LENGTH, packed);
-    filter_branches((uint8_t *)IMAGE + CODE_AT, CODE_LENGTH, 1);
+    begin_decoder(&decoder, packed);
+    code_image(&decoder, image, (struct image)LAYOUT_OF_IMAGE);
+    filter_branches(image, TEXT_LENGTH, 1);
     call(NR_MUNMAP, IMAGE_END, SCRATCH, 0, 0);
-    make_visible(IMAGE + CODE_AT, CODE_LENGTH);
+    make_visible(IMAGE, TEXT_LENGTH);
     long failed = 0;
 #define SEGMENT(address, size, protection)                                                         \
     failed |= call(NR_MPROTECT, address, size, protection, 0);
