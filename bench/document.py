@@ -51,9 +51,10 @@ def machine_of(results):
 
 
 def versions_of(results):
-    parts = [f"- {name}: {said}" for name, said in results["versions"].items()]
+    versions = ", ".join(f"{name.removesuffix(' uring')} {said}"
+                         for name, said in results["versions"].items())
     notes = [f"- {server.name}: {server.note}" for server in SERVERS.values() if server.note]
-    return "\n".join(parts + notes)
+    return "\n".join([f"- {versions}", *notes])
 
 
 def row_section(place, auto):

@@ -140,8 +140,8 @@ class Engine:
                 entry["syscalls_missing"] = str(error)
         try:
             # wrk knows only whole seconds: what isn't counted is done by ours.
-            load = row.load if count or not loads.OURS.exists() else \
-                replace(row.load, tool="runnel-bench")
+            ours = row.load.tool == "wrk" and not count and loads.OURS.exists()
+            load = replace(row.load, tool="runnel-bench") if ours else row.load
             figures = loads.run(load, server.url(), self.load_cores(subject), self.warm)
         finally:
             calls = counter.stop() if counter else None

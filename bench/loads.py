@@ -1,4 +1,5 @@
-"""The load: one interface over wrk and our own generator. run() gives plain figures or raises."""
+"""The load: one interface over wrk, h2load and our own generator. run() gives plain figures or
+raises."""
 import json
 import os
 import re
@@ -15,7 +16,7 @@ OURS = ROOT / "build/runnel-bench"
 
 @dataclass(frozen=True)
 class Load:
-    """`tool`: wrk or runnel-bench. With `spin` it never sleeps; a `rate` makes it open-loop."""
+    """`tool`: wrk, h2load or runnel-bench. With `spin` it never sleeps; a `rate` makes it open-loop."""
     tool: str = "wrk"
     connections: int = 64
     pipeline: int = 1
@@ -27,8 +28,8 @@ class Load:
 
     def refusal(self):
         """Why this load can't be made here, None when it can."""
-        if self.tool == "wrk" and not shutil.which("wrk"):
-            return "wrk isn't installed"
+        if self.tool != "runnel-bench" and not shutil.which(self.tool):
+            return f"{self.tool} isn't installed"
         if self.tool == "runnel-bench" and not os.access(OURS, os.X_OK):
             return "build/runnel-bench isn't built"
         return None
@@ -48,6 +49,9 @@ class Load:
                      "--timeout", "10s", "-s", str(ROOT / "bench/wrk.lua")]
             words += ["-H", "Connection: close"] if self.close else []
             return words + [url, "--", str(self.pipeline)]
+        if self.tool == "h2load":
+            return ["h2load", "--h1", "-t1", f"-c{self.connections}", f"-m{self.pipeline}",
+                    "-D", f"{seconds * 1000:.0f}ms", url]
         words = [str(OURS), "--json", "--connections", str(self.connections),
                  "--duration", f"{seconds:g}", "--warmup", "0"]
         words += ["--pipeline", str(self.pipeline)] if self.pipeline > 1 else []
@@ -83,11 +87,10 @@ def run(load, url, cores, seconds):
         if isinstance(error, subprocess.TimeoutExpired):
             raise RuntimeError(f"{load.tool} did not end") from None
         raise
-    found = re.search(r"^\{.*\}\s*$", out, re.MULTILINE | re.DOTALL)
-    if process.returncode != 0 or not found:
+    figures = READERS[load.tool](out) if process.returncode == 0 else None
+    if not figures:
         said = (err or out).strip().replace("\n", " | ")[-160:]
         raise RuntimeError(f"{load.tool} failed ({process.returncode}): {said}")
-    figures = of_wrk(found.group(0)) if load.tool == "wrk" else of_ours(found.group(0))
     figures["load_cpu"] = spent() - before
     figures["rps"] = figures["requests"] / figures["seconds"]
     if figures["requests"] == 0:
@@ -95,16 +98,25 @@ def run(load, url, cores, seconds):
     return figures
 
 
+def last_object(text):
+    found = re.search(r"^\{.*\}\s*$", text, re.MULTILINE)
+    return json.loads(found.group(0)) if found else None
+
+
 def of_wrk(text):
     """wrk counts microseconds; of requests in batches it knows only some latencies."""
-    figures = json.loads(text.strip().split("\n")[-1])
+    figures = last_object(text)
+    if not figures:
+        return None
     for key in ("p50", "p90", "p99", "p999", "max"):
         figures[key] = figures[key] or None
     return figures
 
 
 def of_ours(text):
-    said = json.loads(text)
+    said = last_object(text)
+    if not said:
+        return None
     figures = {key: said[key] for key in ("requests", "errors", "seconds", "bytes")}
     figures["connect_errors"] = said.get("connect_errors", 0)
     figures.update({key: said["latency_us"][key]
@@ -112,9 +124,23 @@ def of_ours(text):
     return figures
 
 
-def version(tool):
-    """wrk says its version only while it fails to understand."""
-    if tool == "wrk" and shutil.which("wrk"):
-        said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
-        return (said.stdout + said.stderr).split("\n", 1)[0].split(" Copyright")[0]
-    return None
+def of_h2load(text):
+    """h2load tells of latencies only the least, the mean and the most."""
+    done = re.search(r"^finished in ([\d.]+)(m?s),", text, re.MULTILINE)
+    counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
+    traffic = re.search(r"^traffic: \S+ \((\d+)\) total", text, re.MULTILINE)
+    if not done or not counts or not traffic:
+        return None
+    requests, failed, errored, late = map(int, counts.groups())
+    return {"requests": requests, "errors": failed + errored + late, "connect_errors": 0,
+            "seconds": float(done.group(1)) / (1000 if done.group(2) == "ms" else 1),
+            "bytes": int(traffic.group(1)), "p50": None, "p99": None, "p999": None}
+
+
+READERS = {"wrk": of_wrk, "h2load": of_h2load, "runnel-bench": of_ours}
+
+
+def versions():
+    """wrk says its version only while it complains."""
+    return {tool: machine.first_line([tool, flag])
+            for tool, flag in (("wrk", "-v"), ("h2load", "--version"))}

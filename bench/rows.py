@@ -65,6 +65,8 @@ ROWS = (
         subjects(*HTTPD, "httpd poll", *FLOOR, *PEERS), quick=True),
     Row("plaintext-64-spin", "Plaintext, 64 connections, load that never sleeps", "http",
         subjects(*HTTPD, *FLOOR, *PEERS), load=replace(RUNNEL, spin=True)),
+    Row("plaintext-64-h2load", "Plaintext, 64 connections, another load that sleeps", "http",
+        subjects(*HTTPD, *FLOOR, "nginx", "libuv"), load=Load("h2load")),
     Row("plaintext-512", "Plaintext, keep-alive, 512 connections", "http",
         subjects(*HTTPD, *FLOOR, *PEERS), load=Load(connections=512)),
     Row("pipelined-16", "Plaintext, pipelined by 16, 64 connections", "http",
@@ -113,7 +115,7 @@ ROWS = (
           ("ws", "WebSocket", "ws", ("libwebsockets", "node ws")))),
     Row("start", "From exec to the first connection", "idle",
         subjects(*HTTPD, "httpd unpacked", *FLOOR, *PEERS), how="start", metric="value", unit="ms",
-        count=10),
+        count=5),
 )
 
 
@@ -143,6 +145,7 @@ def floor_and_peers(row, limit):
 TARGETS = (
     *floor_and_peers("plaintext-64", 1.06),
     *floor_and_peers("plaintext-64-spin", 1.06),
+    *floor_and_peers("plaintext-64-h2load", 1.06),
     *floor_and_peers("plaintext-512", 1.06),
     *floor_and_peers("pipelined-16", 1.30),
     Target("pipelined-16", "nginx", 10, of="rps"),

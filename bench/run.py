@@ -8,6 +8,7 @@ run.py [http|static|conns|ws|idle]... [--quick] [--rows KEY,...] [--servers NAME
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -127,15 +128,10 @@ def what_auto_picks():
 
 
 def header():
-    versions = {}
-    for name, server in servers.SERVERS.items():
-        said = server.version() if server.version else None
-        if said:
-            versions[name] = said
-    for tool in ("wrk",):
-        said = loads.version(tool)
-        if said:
-            versions[tool] = said
+    said = {name: server.version() for name, server in servers.SERVERS.items() if server.version}
+    said.update(loads.versions())
+    numbers = {name: re.search(r"\d+\.\d[\w.+~]*", line or "") for name, line in said.items()}
+    versions = {name: found.group(0) for name, found in numbers.items() if found}
     return {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "machine": machine.description(), "versions": versions, "auto": what_auto_picks(),
             "descriptors": idle.room(machine.raise_descriptors(250000)), "rows": {}}

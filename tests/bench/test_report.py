@@ -275,3 +275,10 @@ def test_what_the_generators_say():
     assert (figures["requests"], figures["connect_errors"], figures["p999"]) == (10, 2, 4)
     wrk = loads.of_wrk('{"requests":7,"seconds":1,"p50":5,"p90":6,"p99":0,"p999":0,"max":9}')
     assert (wrk["p50"], wrk["p99"]) == (5, None)
+    h2load = loads.of_h2load(
+        "finished in 509.08ms, 93272.00 req/s, 10.23MB/s\n"
+        "requests: 46640 total, 46700 started, 46640 done, 46636 succeeded, 3 failed, 1 errored, "
+        "0 timeout\ntraffic: 5.11MB (5363140) total, 3.16MB (3315700) headers\n")
+    assert (h2load["requests"], h2load["errors"], h2load["seconds"]) == (46636, 4, 0.50908)
+    assert h2load["bytes"] == 5363140 and h2load["p99"] is None
+    assert not any(reader("what?") for reader in loads.READERS.values())
