@@ -16,7 +16,7 @@ OURS = ROOT / "build/runnel-bench"
 
 @dataclass(frozen=True)
 class Load:
-    """`tool`: wrk, h2load or runnel-bench. With `spin` it never sleeps; a `rate` makes it open-loop."""
+    """`tool`: wrk, h2load or runnel-bench. With `spin` it never sleeps; a `rate` is open-loop."""
     tool: str = "wrk"
     connections: int = 64
     pipeline: int = 1
