@@ -70,11 +70,9 @@ ifeq ($(PACK),0)
 $(OUT)/httpd: $(OUT)/httpd.plain
 	cp $< $@
 else
-$(OUT)/httpd: pack/unpack.c pack/model.h $(OUT)/httpd.packed
+$(OUT)/httpd: pack/unpack.c pack/unpack.ld pack/model.h $(OUT)/httpd.packed
 	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -O1 -DPACKED='"$(OUT)/httpd.packed"' \
-	    -DLAYOUT='"$(OUT)/httpd.packed.h"' -I. $(LINK) -s \
-	    -Wl,-Ttext-segment=0x100000 -MF $@.d -o $@ $<
-	$(STRIP) -s -R .comment -R .note.gnu.property $@
+	    -DLAYOUT='"$(OUT)/httpd.packed.h"' -I. $(LINK) -T pack/unpack.ld -s -MF $@.d -o $@ $<
 	$(OUT)/pack $@
 endif
 

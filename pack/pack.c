@@ -149,20 +149,24 @@ static void write_file(const char *name, const void *from, size_t length)
         fail("cannot write", name);
 }
 
-/* What runs is in the segments; the table of sections behind them is for tools. */
+/* What runs is in the segment; the table of sections behind it is for tools. That the stack isn't to
+ * be executed is said by a program header of which the kernel reads the first 8 bytes: they fit
+ * between the other one and the code, and the rest of it is code. */
 static void trim(const char *name)
 {
     size_t length;
     uint8_t *program = read_file(name, &length);
     Elf64_Ehdr *elf = (void *)program;
-    const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
-    size_t end = 0;
-    for (unsigned i = 0; i < elf->e_phnum; i++)
-        if (headers[i].p_offset + headers[i].p_filesz > end)
-            end = headers[i].p_offset + headers[i].p_filesz;
+    Elf64_Phdr *load = (void *)(program + elf->e_phoff), *stack = load + 1;
+    const uint8_t *room = (const void *)stack;
+    if (elf->e_phnum != 1 || load->p_type != PT_LOAD || room[0] || memcmp(room, room + 1, 7))
+        fail("no room for a header in", name);
+    stack->p_type = PT_GNU_STACK;
+    stack->p_flags = PF_R | PF_W;
+    elf->e_phnum = 2;
     elf->e_shoff = 0;
     elf->e_shnum = elf->e_shstrndx = 0;
-    write_file(name, program, end);
+    write_file(name, program, load->p_offset + load->p_filesz);
 }
 
 static void encode(struct coder *coder, uint8_t *image, struct image layout)
