@@ -47,7 +47,7 @@ SCRIPTS = {
     "sys": ((), ("bash", "tests/sys/run.sh")),
     "fuzz": (("fuzz-programs",), ("tests/fuzz/run.py", "--runs", "3000")),
     "model": (("build/model/model",), ("bash", "tests/model/run.sh")),
-    "faults": (("build/faults/httpd",), ("tests/faults/run.py",)),
+    "faults": (("faults-programs",), ("tests/faults/run.py",)),
 }
 PROGRAM_TIMEOUT = 240
 PYTEST_TIMEOUT = 600

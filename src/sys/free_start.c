@@ -48,6 +48,7 @@ static void set_thread_pointer(uintptr_t pointer)
 
 void rn_start(uintptr_t *stack)
 {
+    static uint8_t storage[1024]; /* this thread's: there is no memory to ask for, so none to miss */
     int argc = (int)stack[0];
     char **argv = (char **)(stack + 1);
     char **envp = argv + argc + 1;
@@ -58,8 +59,7 @@ void rn_start(uintptr_t *stack)
         if (pair[0] == RN_K_AT_SYSINFO_EHDR) vdso = pair[1];
     }
     rn_tls_setup();
-    void *storage = rn_map(rn_tls_size());
-    rn_assert(storage);
+    rn_assert(rn_tls_size() <= sizeof storage);
     set_thread_pointer(rn_tls_make(storage));
     rn_clock_setup(vdso);
     rn_sys_exit_group(rn_main(argc, argv, envp));

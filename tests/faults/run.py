@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 import kernel  # noqa: E402
 from client import TEXT, Closed, Connection, ProtocolError, WebSocket  # noqa: E402
 
-PROGRAM = ROOT / "build/faults/httpd"
+PROGRAMS = ("asan", "free")  # build/faults/…/httpd
 PORT = 8000
 HAPPENED = 511  # where hook.c says that the fault has come
 START_SECONDS = 20
@@ -68,7 +68,7 @@ OTHERS = "EPERM ENOSYS"  # as from a filter
 # Calls that can't fail with the arguments they get: the program stops itself, which is what it
 # promises for what is impossible.
 IMPOSSIBLE = {"munmap", "rt_sigprocmask", "rt_sigaction", "exit_group", "getpid", "gettid",
-              "mprotect", "clock_gettime", "kill"}
+              "mprotect", "clock_gettime", "kill", "arch_prctl"}
 
 FILES = {"small.txt": b"a small file\n" * 20, "large.bin": bytes(range(256)) * 700}
 
@@ -94,7 +94,7 @@ class Wrong(Exception):
 class Run:
     """One httpd with a fault, or without."""
 
-    def __init__(self, scratch, backend, site, fault=None):
+    def __init__(self, scratch, program, backend, site, fault=None):
         # An address of its own for each, so that runs can overlap.
         number = next(numbers)
         host = f"127.{64 + (number >> 16) % 64}.{number >> 8 & 255}.{number & 255}"
@@ -102,13 +102,15 @@ class Run:
         self.counts = scratch / f"counts{number}"
         self.output = scratch / f"output{number}"
         self.visible = []
+        self.counts.write_bytes(bytes(4 * (HAPPENED + 1)))
         environment = dict(os.environ, FAULT_COUNTS=str(self.counts),
                            ASAN_OPTIONS="detect_leaks=0:abort_on_error=0",
                            UBSAN_OPTIONS="print_stacktrace=1")
         if fault:
             environment["FAULT"] = ":".join(map(str, fault))
-        command = [str(PROGRAM), "--backend", backend, "-w", "1", "-b", host, "-p", str(PORT),
-                   "--root", str(site), "--ws-echo", "/ws", "--list", *NO_SANDBOX]
+        command = [str(ROOT / f"build/faults/{program}/httpd"), "--backend", backend, "-w", "1", "-b", host, "-p", str(PORT),
+                   "--root", str(site), "--ws-echo", "/ws", "--list",
+                   *(["--no-sandbox"] if program == "asan" else [])]
         with open(self.output, "wb") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out,
                                             stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
@@ -222,9 +224,9 @@ class Refused(Exception):
     """An answer that says that something went wrong."""
 
 
-def check(scratch, backend, site, fault):
+def check(scratch, program, backend, site, fault):
     """What came of one fault, and whether that is wrong."""
-    run = Run(scratch, backend, site, fault)
+    run = Run(scratch, program, backend, site, fault)
     if fault and fault[2] in (errno.ENOENT, errno.EACCES):
         run.errorless = False
     try:
@@ -262,37 +264,34 @@ def make_site(folder):
     return folder
 
 
-def run_backend(scratch, site, backend, every):
-    run = Run(scratch, backend, site)
+def run_backend(scratch, site, program, backend, every):
+    name = f"{program} {backend}"
+    run = Run(scratch, program, backend, site)
     try:
         outcome = run.outcome()
         counts = struct.unpack("<512I", run.counts.read_bytes())
+    except Wrong as problem:
+        outcome = str(problem)
     finally:
         run.end()
     if outcome != "unnoticed":
-        print(f"FAIL {backend} without a fault: {outcome}\n{run.text()}")
+        print(f"FAIL {name} without a fault: {outcome}\n{run.text()}")
         return {}, 1
     faults = list(faults_of(counts, every))
     outcomes, failed = {}, 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        results = pool.map(lambda fault: check(scratch, backend, site, fault), faults)
+        results = pool.map(lambda fault: check(scratch, program, backend, site, fault), faults)
         for (number, nth, error), (outcome, wrong) in zip(faults, results):
             if wrong:
                 failed += 1
-                print(f"FAIL {backend}: {NAMES[number]} number {nth} with "
+                print(f"FAIL {name}: {NAMES.get(number, number)} number {nth} with "
                       f"{errno.errorcode[error]}: {outcome}", flush=True)
             else:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
     calls = sum(counts[:HAPPENED])
-    print(f"  {backend}: {calls} calls, {len(faults)} faults: " +
+    print(f"  {name}: {calls} calls, {len(faults)} faults: " +
           ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())), flush=True)
     return outcomes, failed
-
-
-def sandbox_option():
-    text = subprocess.run([str(PROGRAM), "--help"], stdout=subprocess.PIPE, text=True,
-                          check=True).stdout
-    return ["--no-sandbox"] if "--no-sandbox" in text else []
 
 
 def main():
@@ -300,8 +299,6 @@ def main():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("backends", nargs="*", default=["epoll", "poll", "uring"])
     options = parser.parse_args()
-    global NO_SANDBOX
-    NO_SANDBOX = sandbox_option()
     passed = failed = 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="runnel-faults-") as name:
@@ -312,15 +309,14 @@ def main():
             if refusal:
                 print(f"skipped: {backend}: {refusal}")
                 continue
-            outcomes, wrong = run_backend(scratch, site, backend, options.all)
-            passed += sum(outcomes.values())
-            failed += wrong
+            for program in PROGRAMS:
+                outcomes, wrong = run_backend(scratch, site, program, backend, options.all)
+                passed += sum(outcomes.values())
+                failed += wrong
     print(f"in {time.monotonic() - started:.0f} s")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
-
-NO_SANDBOX = []
 
 if __name__ == "__main__":
     sys.exit(main())
