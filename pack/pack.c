@@ -149,8 +149,8 @@ static void write_file(const char *name, const void *from, size_t length)
         fail("cannot write", name);
 }
 
-/* What runs is in the segment; the table of sections behind it is for tools. That the stack isn't to
- * be executed is said by a program header of which the kernel reads the first 8 bytes: they fit
+/* What runs is in the segment; the table of sections behind it is for tools. That the stack isn't
+ * to be executed is said by a program header of which the kernel reads the first 8 bytes: they fit
  * between the other one and the code, and the rest of it is code. */
 static void trim(const char *name)
 {
