@@ -534,9 +534,9 @@ static rn_ns uring_now(struct rn_backend *backend)
 static RN_COLD int open_ring(uint32_t entries, struct rn_k_io_uring_params *params)
 {
     *params = (struct rn_k_io_uring_params){
-        .flags = RN_K_IORING_SETUP_SINGLE_ISSUER | RN_K_IORING_SETUP_DEFER_TASKRUN |
-                 RN_K_IORING_SETUP_TASKRUN_FLAG | RN_K_IORING_SETUP_SUBMIT_ALL |
-                 RN_K_IORING_SETUP_CLAMP | RN_K_IORING_SETUP_CQSIZE,
+        .flags = RN_K_IORING_SETUP_R_DISABLED | RN_K_IORING_SETUP_SINGLE_ISSUER |
+                 RN_K_IORING_SETUP_DEFER_TASKRUN | RN_K_IORING_SETUP_TASKRUN_FLAG |
+                 RN_K_IORING_SETUP_SUBMIT_ALL | RN_K_IORING_SETUP_CLAMP | RN_K_IORING_SETUP_CQSIZE,
         .cq_entries = entries * CQ_FACTOR,
     };
     return rn_sys_io_uring_setup(entries, params);
@@ -584,6 +584,29 @@ static bool map_rings(struct uring *u, const struct rn_k_io_uring_params *params
     return true;
 }
 
+/* From here on the ring does what is done with it here and nothing else: seccomp(2) doesn't see
+ * operations, and whoever got hold of the ring could make sockets with it and connect them. */
+static int restrict_ring(struct uring *u)
+{
+    static const uint8_t allowed[] = {
+        RN_K_IORING_OP_ACCEPT, RN_K_IORING_OP_RECV,    RN_K_IORING_OP_RECVMSG,
+        RN_K_IORING_OP_READ,   RN_K_IORING_OP_WRITE,   RN_K_IORING_OP_POLL_ADD,
+        RN_K_IORING_OP_OPENAT2, RN_K_IORING_OP_ASYNC_CANCEL,
+    };
+    enum { COUNT = RN_COUNT(allowed) };
+    struct rn_k_io_uring_restriction list[COUNT + 1] = {0};
+    for (unsigned i = 0; i < COUNT; i++) {
+        list[i].opcode = RN_K_IORING_RESTRICTION_SQE_OP;
+        list[i].sqe_op = allowed[i];
+    }
+    list[COUNT].opcode = RN_K_IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    list[COUNT].sqe_flags = RN_K_IOSQE_BUFFER_SELECT | RN_K_IOSQE_CQE_SKIP_SUCCESS;
+    int result =
+        rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_RESTRICTIONS, list, COUNT + 1);
+    if (result < 0) return result;
+    return rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
 static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
 {
     uint32_t most = u->backend.pool->count / 4;
@@ -595,6 +618,7 @@ static int set_up(struct uring *u, const struct rn_k_io_uring_params *params)
         .ring_entries = LENT_MAX,
     };
     int result = rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_PBUF_RING, &buffers, 1);
+    if (result == 0) result = restrict_ring(u);
     if (result < 0) return result;
     u->enter_flags = RN_K_IORING_ENTER_GETEVENTS | RN_K_IORING_ENTER_EXT_ARG;
     /* Both came with Linux 6.12, and only this one shows. */
