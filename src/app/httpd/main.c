@@ -6,6 +6,9 @@
 #include "base/text.h"
 #include "sys/sys.h"
 
+/* For size: called once it would go into its caller, which has no registers left for so much. */
+#define OUT_OF_LINE __attribute__((noinline))
+
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, STDOUT = 1, STDERR = 2 };
 
 static const int nowhere = -1, complaints_fd = STDERR;
@@ -104,7 +107,7 @@ static void give_up(const char *what, int result)
 }
 
 /* What is given up before there are threads, which then never had it. */
-static int give_up_rights(const struct settings *settings)
+OUT_OF_LINE static int give_up_rights(const struct settings *settings)
 {
     int result = settings->user ? become_user(settings->user) : 0;
     if (result < 0) return complain_of("become ", settings->user, result);
@@ -117,7 +120,7 @@ static int give_up_rights(const struct settings *settings)
     return 0;
 }
 
-static struct rn_http_server *start_server(struct settings *settings)
+OUT_OF_LINE static struct rn_http_server *start_server(struct settings *settings)
 {
     struct rn_http_server *server = NULL;
     int result = rn_http_server_new(&server, &settings->server);
