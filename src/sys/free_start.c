@@ -48,7 +48,7 @@ static void set_thread_pointer(uintptr_t pointer)
 
 void rn_start(uintptr_t *stack)
 {
-    static uint8_t storage[1024]; /* this thread's: there is no memory to ask for, so none to miss */
+    static uint8_t storage[1024]; /* this thread's: asked for, it could be refused */
     int argc = (int)stack[0];
     char **argv = (char **)(stack + 1);
     char **envp = argv + argc + 1;

@@ -108,8 +108,8 @@ class Run:
                            UBSAN_OPTIONS="print_stacktrace=1")
         if fault:
             environment["FAULT"] = ":".join(map(str, fault))
-        command = [str(ROOT / f"build/faults/{program}/httpd"), "--backend", backend, "-w", "1", "-b", host, "-p", str(PORT),
-                   "--root", str(site), "--ws-echo", "/ws", "--list",
+        command = [str(ROOT / f"build/faults/{program}/httpd"), "--backend", backend, "-w", "1",
+                   "-b", host, "-p", str(PORT), "--root", str(site), "--ws-echo", "/ws", "--list",
                    *(["--no-sandbox"] if program == "asan" else [])]
         with open(self.output, "wb") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out,
