@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What doesn't run for each byte is to be small rather than fast. */
+#define ONCE __attribute__((noinline, cold))
+
 /* What segments are aligned to: the largest page a kernel for this machine has. */
 #ifdef PACK_AARCH64
 enum { PAGE = 65536 };
@@ -150,7 +153,7 @@ static inline void follow(struct place *place, unsigned byte)
 #endif
 
 /* A probability for each sum: p' = p (1 - p), from the middle outwards. */
-static inline void begin_model(void)
+ONCE static void begin_model(void)
 {
     uint32_t p = 1u << 31;
     for (int i = 0; i < SUMS / 2; i++) {

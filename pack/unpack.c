@@ -23,7 +23,7 @@ enum {
 #ifdef PACK_AARCH64
 enum { NR_MMAP = 222, NR_MUNMAP = 215, NR_MPROTECT = 226 };
 
-static long call(long number, long a, long b, long c, long d)
+ONCE static long call(long number, long a, long b, long c, long d)
 {
     register long x8 __asm__("x8") = number;
     register long x0 __asm__("x0") = a;
@@ -55,7 +55,7 @@ __asm__(".globl _start\n_start:\n mov x29, xzr\n bl unpack\n br x0\n");
 #else
 enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10 };
 
-static long call(long number, long a, long b, long c, long d)
+ONCE static long call(long number, long a, long b, long c, long d)
 {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = -1;
