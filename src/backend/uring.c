@@ -530,7 +530,7 @@ static rn_ns uring_now(struct rn_backend *backend)
 }
 
 /* DEFER_TASKRUN: completions are made when the thread asks for them, and don't interrupt it. It
- * came with Linux 6.1, as did addresses for IORING_OP_SEND, which show nowhere. */
+ * came with Linux 6.1. */
 static RN_COLD int open_ring(uint32_t entries, struct rn_k_io_uring_params *params)
 {
     *params = (struct rn_k_io_uring_params){

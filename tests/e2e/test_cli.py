@@ -405,10 +405,13 @@ def test_epoll_that_is_asked_for_and_refused():
     assert_one_clear_line(result, "epoll")
 
 
-def test_auto_takes_the_best(launch):
-    server = launch("--backend", "auto")
+def test_auto_takes_the_best(launch, tmp_path):
+    log = tmp_path / "httpd.log"
+    server = launch("--backend", "auto", "--log", log)
     expected = "epoll" if kernel.io_uring_refusal() else "uring"
     assert status(server.address)["backend"] == expected
+    wait_until(lambda: f"backend {expected}, the fastest of those that work here" in
+               log.read_text())
 
 
 # Start and size

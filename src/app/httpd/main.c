@@ -132,7 +132,8 @@ OUT_OF_LINE static struct rn_http_server *start_server(struct settings *settings
     for (const char **bind = settings->binds; *bind && result == 0 && !inherited; bind++)
         if (listen_on(server, *bind, settings->port) < 0) return NULL;
     if (result >= 0) {
-        note("httpd " RN_VERSION ": backend %s", settings->server.backend->name);
+        note("httpd " RN_VERSION ": backend %s%s", settings->server.backend->name,
+             same_text(settings->backend, "auto") ? ", the fastest of those that work here" : "");
         result = start_keeper(settings->argv, settings->environment);
     }
     if (result >= 0) {
