@@ -22,7 +22,8 @@ files where it has one.
 - Latencies are the load's. With a load that always waits for the answer (all rows but the one at
   50 % load) they tell the throughput in other words.
 - **instructions**: callgrind, the difference of two runs of different length, by the requests; one
-  connection makes one request after the other, so each pays for a whole turn of the loop.
+  connection makes one request after the other, so each pays for a whole turn of the loop. (Reading
+  the clock is a system call there, and isn't counted.)
 - Memory of idle connections: what RSS grows by, after each was answered once.
 """
 

@@ -149,6 +149,7 @@ class Engine:
             entry["syscalls"] = calls / requests_of(figures, server.work)
 
     def measured(self, row, subject, server):
+        server.pids = machine.family(server.process.pid)
         watch, before = machine.Watch(), server.cpu()
         figures = loads.run(row.load, server.url(), self.load_cores(subject), self.seconds)
         cpu = server.cpu() - before

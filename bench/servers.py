@@ -144,7 +144,7 @@ daemon off; worker_processes {workers}; pid {run}/nginx.pid; {user}
 worker_rlimit_nofile {descriptors}; error_log {run}/nginx.log crit;
 events {{ worker_connections {connections}; }}
 http {{
-    access_log off; sendfile on; tcp_nodelay on; default_type application/octet-stream;
+    access_log off; sendfile {sendfile}; tcp_nodelay on; default_type application/octet-stream;
     keepalive_timeout 3600s; keepalive_requests 2000000000; server_tokens off;
     open_file_cache max=100 inactive=3600s; open_file_cache_valid 60s;
     client_body_temp_path {run}/nginx-1; proxy_temp_path {run}/nginx-2;
@@ -158,12 +158,12 @@ http {{
 """
 
 
-def nginx(work, port):
+def nginx(work, port, sendfile="on"):
     binary = installed("nginx")
     limit = machine.raise_descriptors(0)
     text = NGINX.format(workers=work.workers, run=RUN, port=port, site=SITE, descriptors=limit,
                         connections=limit - 64, user="user root;" if os.getuid() == 0 else "",
-                        reuseport="reuseport" if work.workers > 1 else "")
+                        reuseport="reuseport" if work.workers > 1 else "", sendfile=sendfile)
     return [binary, "-p", str(RUN), "-c", written("nginx.conf", text), "-e", f"{RUN}/nginx.log"]
 
 
@@ -282,6 +282,9 @@ SERVERS = {server.name: server for server in (
     *(Server(f"floor udp {mode}", "floor", ("udp",), floor_udp(mode))
       for mode in ("recvmmsg", "gro", "uring")),
     Server("nginx", "peer", WEB, nginx, says("nginx", "-v")),
+    Server("nginx copying", "peer", ("file",),
+           lambda work, port: nginx(work, port, sendfile="off"),
+           note="nginx with sendfile off, which is cheaper for small files"),
     Server("h2o", "peer", WEB, h2o, says("h2o", "--version"),
            note="has no canned reply: a cached 13-byte file"),
     Server("lighttpd", "peer", WEB, lighttpd, says("lighttpd", "-v"),
