@@ -30,7 +30,8 @@ COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/http/*.c src/n
 HTTPD  := $(wildcard src/app/httpd/*.c)
 
 # Code of which more is alike packs better: these cost no instructions worth measuring.
-ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion -fno-if-conversion2 \
+ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion \
+         -fno-guess-branch-probability -fno-tree-dominator-opts \
          -fno-caller-saves -fno-cse-follow-jumps -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra \
          -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
