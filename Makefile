@@ -33,7 +33,8 @@ HTTPD  := $(wildcard src/app/httpd/*.c)
 ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion \
          -fno-guess-branch-probability -fno-tree-dominator-opts \
          -fno-caller-saves -fno-cse-follow-jumps -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra \
-         -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants)
+         -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants \
+         -fno-guess-branch-probability)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
 FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -fno-unwind-tables \
         -fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections -fno-math-errno
