@@ -42,6 +42,7 @@ struct rn_pool {
     uint8_t *base;
     struct rn_buf *free;
     uint32_t stride;  /* bytes from one buffer to the next, header included */
+    uint32_t cap;     /* of each buffer */
     uint32_t count;   /* buffers in the pool */
     uint32_t touched; /* buffers that were ever taken; the rest was never written */
     uint32_t used;    /* buffers out at the moment */
@@ -59,8 +60,8 @@ struct rn_pool_wait {
     bool waiting;
 };
 
-/* Maps the pool. stride is a power of two from 512 to 1 MiB, count at least 1. -ENOMEM,
- * RN_E_MISUSE. */
+/* Maps the pool. stride, a power of two from 512 to 1 MiB, is a buffer with its header, count at
+ * least 1. -ENOMEM, RN_E_MISUSE. */
 RN_MUST_USE int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride);
 void rn_pool_fini(struct rn_pool *pool);
 

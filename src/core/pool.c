@@ -7,15 +7,23 @@
 
 #include "sys/sys.h"
 
-enum { STRIDE_MIN = 512, STRIDE_MAX = 1 << 20 };
+enum {
+    STRIDE_MIN = 512,
+    STRIDE_MAX = 1 << 20,
+    /* Between two buffers. A power of two apart, their first bytes, which are those that every
+     * request touches, would all share a few sets of the processor's caches. */
+    SHIFT = 5 * 64,
+};
 
 int rn_pool_init(struct rn_pool *pool, uint32_t count, uint32_t stride)
 {
     if (count == 0 || stride < STRIDE_MIN || stride > STRIDE_MAX || (stride & (stride - 1)))
         return RN_E_MISUSE;
+    stride += SHIFT;
     uint8_t *base = rn_map((size_t)count * stride);
     if (!base) return -RN_K_ENOMEM;
     *pool = (struct rn_pool){.base = base, .stride = stride, .count = count};
+    pool->cap = stride - SHIFT - (uint32_t)sizeof(struct rn_buf);
     pool->waiting_tail = &pool->waiting;
     return 0;
 }
@@ -41,7 +49,7 @@ struct rn_buf *rn_pool_take_reserved(struct rn_pool *pool)
         if (pool->touched == pool->count) return NULL;
         buf = rn_pool_at(pool, pool->touched);
         buf->id = pool->touched++;
-        buf->cap = pool->stride - (uint32_t)sizeof *buf;
+        buf->cap = pool->cap;
     }
     pool->used++;
     buf->next = NULL;

@@ -177,8 +177,7 @@ static void call_handler(struct rn_request *request)
 /* The room behind the head in a buffer: larger bodies are for RN_ROUTE_STREAM. */
 static uint32_t collect_max(const struct rn_request *request)
 {
-    return rn_worker_pool(rn_request_worker(request))->stride - (uint32_t)sizeof(struct rn_buf) -
-           request->head_len;
+    return rn_worker_pool(rn_request_worker(request))->cap - request->head_len;
 }
 
 static void start_collecting(struct rn_request *request)

@@ -97,7 +97,7 @@ static void lines_go_on_in_the_next_buffer(void **state)
         out += (size_t)sprintf(expected + out, "%0*d\n", width, i);
     }
     for (size_t at = 0; at < in;) {
-        size_t len = hand_worker(0)->pool.stride - sizeof(struct rn_buf);
+        size_t len = hand_worker(0)->pool.cap;
         if (len > in - at) len = in - at;
         bed_give_bytes(bed, input + at, len);
         bed_take_all(bed);

@@ -48,6 +48,9 @@ static void buffers_are_distinct_and_empty(void **state)
             assert_true(bufs[i]->cap > STRIDE - 128 && bufs[i]->cap < STRIDE);
             assert_ptr_equal(rn_pool_at(&pool, bufs[i]->id), bufs[i]);
             assert_int_equal((uintptr_t)bufs[i]->data % 32, 0);
+            /* Not all in the same sets of a cache. */
+            if (i && !round)
+                assert_int_not_equal((uintptr_t)bufs[i] % 4096, (uintptr_t)bufs[i - 1] % 4096);
             bufs[i]->at = bufs[i]->len = 9;
             memset(bufs[i]->data, (int)i, bufs[i]->cap);
         }
