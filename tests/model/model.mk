@@ -4,16 +4,15 @@
 MODEL_FLAGS = -I$(MODEL_SRC) $(BASE) -D_GNU_SOURCE -DRN_DEBUG -O1 -Itests/model -Wno-missing-field-initializers
 MODEL_SRC ?= src
 MODEL_OUT ?= build/model
-MODEL_TESTED := litmus lock_free workers
+MODEL_TESTED := litmus lock_free workers server
 MODEL_CORE := $(patsubst src/core/%.c,%,$(wildcard src/core/*.c))
-MODEL_REST := $(filter-out src/core/%,$(wildcard src/base/*.c) $(filter-out $(LIBC_FREE),$(wildcard src/sys/*.c)))
 
 model: $(MODEL_OUT)/model
 	@$(MODEL_OUT)/model
 
 $(MODEL_OUT)/model: $(MODEL_TESTED:%=$(MODEL_OUT)/%.o) $(MODEL_CORE:%=$(MODEL_OUT)/core-%.o) \
                     $(patsubst %,$(MODEL_OUT)/%.o,checker memory runtime main) \
-                    $(patsubst src/%.c,$(HOUT)/%.o,$(MODEL_REST))
+                    $(HOUT)/librunnel.a
 	$(CC) -o $@ $^ -pthread
 
 $(MODEL_TESTED:%=$(MODEL_OUT)/%.o): $(MODEL_OUT)/%.o: tests/model/%.c

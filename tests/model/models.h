@@ -19,4 +19,7 @@ extern const struct model inbox_two, inbox_three, shared_pop_push, shared_three,
 extern const struct model worker_wake, worker_two_wakers, worker_post, worker_stop, worker_shared,
     worker_shared_two, worker_join, worker_across;
 
+/* server.c: pausing at the limit of connections */
+extern const struct model server_limit;
+
 #endif

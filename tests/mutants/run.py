@@ -108,7 +108,7 @@ def try_mutant(mutant):
     path = TREE / "src" / mutant.file
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
-        raise Broken(f"{text.count(mutant.old)} places in src/{mutant.file} to change")
+        raise Broken(f"{text.count(mutant.old)} places in src/{mutant.file} to change: see table.py")
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         return next((test for test in mutant.tests if not passes(test)), None)

@@ -12,7 +12,7 @@
 
 #include <runnel/base.h>
 
-enum { GUARDED_MAX = 1 << 16, GUARDED_SLOTS = 4 };
+enum { GUARDED_MAX = 1 << 20, GUARDED_SLOTS = 4 };
 
 /* The last `len` bytes before the guard page of one of a few slots, filled with 0xA5. */
 static inline void *guarded_space(unsigned slot, size_t len)
