@@ -26,7 +26,7 @@ struct rn_sim_faults {
     uint16_t silence;        /* a segment: lost, and all that would follow it either way */
     uint16_t refuse;         /* a connection attempt: ECONNREFUSED, or no answer at all */
     uint16_t accept;         /* ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM */
-    uint16_t open;           /* socket(2), open(2): EMFILE, ENFILE, ENOMEM, ENOBUFS */
+    uint16_t open;           /* socket(2), open(2), mmap(2): EMFILE, ENFILE, ENOMEM, ENOBUFS */
     uint16_t io;             /* a file: EIO; a datagram that is sent: ENOBUFS */
     uint16_t partial;        /* a send or a file's read takes a part; a segment comes in pieces */
     uint16_t interrupt;      /* a wait: EINTR */

@@ -315,6 +315,7 @@ static long on_names(struct rn_sim *sim, long nr, const struct args *args)
 /* The program's memory comes from the real kernel, and is counted. */
 static long on_memory(struct rn_sim *sim, long nr, const struct args *args)
 {
+    if (nr == RN_NR_MMAP && rn_sim_chance(sim, sim->options.faults.open)) return -RN_K_ENOMEM;
     long result = rn_raw_syscall6(nr, args->a, args->b, args->c, args->d, args->e, args->f);
     size_t pages = ((size_t)args->b + 4095) & ~(size_t)4095;
     if (nr == RN_NR_MMAP && !(result < 0 && result > -4096)) sim->mapped += pages;

@@ -5,6 +5,7 @@
  */
 #include <runnel/io.h>
 
+#include "base/bytes.h"
 #include "sys/sys.h"
 
 enum {
@@ -68,6 +69,9 @@ static void tell_first(struct rn_pool *pool)
 void rn_pool_put(struct rn_pool *pool, struct rn_buf *buf)
 {
     rn_assert(pool->used > 0 && rn_pool_at(pool, buf->id) == buf);
+#ifdef RN_DEBUG
+    memset(buf->data, 0xdd, STRIDE_MIN - sizeof *buf); /* whoever still reads it is seen */
+#endif
     buf->next = pool->free;
     pool->free = buf;
     pool->used--;

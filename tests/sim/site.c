@@ -230,6 +230,87 @@ void site_open(unsigned clients)
     faults_on();
 }
 
+/* ---- Trouble --------------------------------------------------------------------------------- */
+
+/* The largest file, cut short or whole. */
+static void set_file(uint32_t len)
+{
+    struct rn_k_open_how how = {.flags = RN_K_O_RDWR};
+    uint32_t key = SITE_FILES - 1;
+    uint8_t *content = malloc(len + 1);
+    int fd = -RN_K_EMFILE;
+    check(content);
+    while (fd < 0) fd = rn_sys_openat2(RN_K_AT_FDCWD, "/root/3", &how);
+    pattern_fill(content, len, key, 0);
+    check(rn_sim_syscall(run.sim, RN_NR_FTRUNCATE, fd, len, 0, 0, 0, 0) == 0);
+    check(rn_sys_write(fd, content, len) == len);
+    rn_sys_close(fd);
+    free(content);
+}
+
+/* Buffers that somebody else has. */
+struct hoard {
+    struct rn_node node;
+    struct rn_buf *bufs;
+    uint32_t reserve, reserved; /* of the pool before, and meanwhile */
+    unsigned leave, worker;
+    uint32_t done;
+};
+
+static void take_buffers(struct rn_worker *worker, struct rn_node *node)
+{
+    struct hoard *hoard = rn_container_of(node, struct hoard, node);
+    struct rn_pool *pool = rn_worker_pool(worker);
+    hoard->reserve = pool->reserve;
+    pool->reserve = hoard->reserved;
+    while (pool->count - pool->used > hoard->leave) {
+        struct rn_buf *buf = rn_pool_take_reserved(pool);
+        buf->next = hoard->bufs;
+        hoard->bufs = buf;
+    }
+    count_up(&hoard->done);
+}
+
+static void return_buffers(struct rn_worker *worker, struct rn_node *node)
+{
+    struct hoard *hoard = rn_container_of(node, struct hoard, node);
+    struct rn_pool *pool = rn_worker_pool(worker);
+    pool->reserve = hoard->reserve;
+    while (hoard->bufs) {
+        struct rn_buf *buf = hoard->bufs;
+        hoard->bufs = buf->next;
+        rn_pool_put(pool, buf);
+    }
+    count_up(&hoard->done);
+}
+
+static struct hoard hoard;
+
+static void post_hoard(void (*change)(struct rn_worker *worker, struct rn_node *node))
+{
+    struct rn_runtime *runtime = rn_http_server_runtime(site.server);
+    hoard.node.run = change;
+    rn_worker_post(rn_runtime_worker(runtime, hoard.worker), &hoard.node);
+    await_count(&hoard.done, change == take_buffers ? 1 : 2);
+}
+
+void site_trouble(void)
+{
+    unsigned workers = rn_runtime_workers(rn_http_server_runtime(site.server));
+    site.shrinking = run.weather >= ROUGH && chance(2);
+    hoard = (struct hoard){.worker = pick(workers), .leave = pick(4)};
+    hoard.reserved = run.weather < ROUGH ? 100 : hoard.leave / 2;
+    hoard.leave += hoard.reserved;
+    if (site.shrinking) set_file(pick(site_file_len(SITE_FILES - 1)));
+    else post_hoard(take_buffers);
+}
+
+void site_recover(void)
+{
+    if (site.shrinking) set_file(site_file_len(SITE_FILES - 1));
+    else post_hoard(return_buffers);
+}
+
 /* Twice the longest of its timeouts, with what its clients' networks may add. */
 void site_settle(void)
 {

@@ -28,6 +28,7 @@ struct site {
     struct rn_http_server *server;
     struct rn_address address;
     bool patient; /* its timeouts are so long that only a lost wakeup reaches them */
+    bool shrinking; /* its largest file becomes shorter at times */
     bool crowded; /* more clients than its limit of connections: it may refuse some */
     uint32_t slices; /* that it was lent and has not given back */
 };
@@ -35,6 +36,10 @@ extern struct site site;
 
 uint32_t site_file_len(uint32_t key);
 void site_open(unsigned clients);
+/* Something goes wrong on its machine: its largest file is cut short, or nearly all of a worker's
+ * buffers are taken; in calm weather only of those for input. And then it is over. */
+void site_trouble(void);
+void site_recover(void);
 /* When nobody talks to it any more: its timeouts end what is left. */
 void site_settle(void);
 void site_close(void);

@@ -51,6 +51,7 @@ static void fiber_main(void)
 int rn_thread_start(struct rn_thread *thread, void (*start)(void *), void *argument,
                     size_t stack_size)
 {
+    if (run.faults_on && run.weather >= ROUGH && chance(20)) return -RN_K_EAGAIN;
     int index = rn_sim_thread_new(run.sim);
     if (index < 0) return index;
     struct fiber *fiber = &fibers[index];
@@ -95,8 +96,6 @@ static int simulated_clock(int clock, struct rn_k_timespec *time)
 
 int (*rn_clock_source)(int clock, struct rn_k_timespec *time) = simulated_clock;
 
-size_t rn_page_size(void) { return 4096; }
-
 long rn_syscall_hook(long nr, long a, long b, long c, long d, long e, long f)
 {
     return rn_sim_syscall(run.sim, nr, a, b, c, d, e, f);
@@ -117,10 +116,15 @@ const struct rn_backend_vt *pick_backend(void)
     return all[pick(RN_COUNT(all))];
 }
 
-void faults_on(void) { rn_sim_set_faults(run.sim, &run.faults); }
+void faults_on(void)
+{
+    run.faults_on = true;
+    rn_sim_set_faults(run.sim, &run.faults);
+}
 
 void faults_off(void)
 {
+    run.faults_on = false;
     struct rn_sim_faults none = {.preempt = run.faults.preempt, .delay_max = run.faults.delay_max};
     rn_sim_set_faults(run.sim, &none);
 }

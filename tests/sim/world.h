@@ -30,6 +30,7 @@ struct run {
     uint64_t seed;
     enum weather weather;
     struct rn_sim_faults faults;
+    bool faults_on;
 };
 extern struct run run;
 
