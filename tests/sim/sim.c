@@ -18,7 +18,7 @@ enum {
     PROCESSES_MAX = 64,
     AGAIN_EVERY = 32,      /* seeds until one is run twice and must be the same twice */
     CALLS_MAX = 3000000,   /* simulated system calls of a run */
-    SECONDS_MAX = 60,      /* of processor time, for a loop that makes none */
+    SECONDS_MAX = 10,      /* of processor time, for a loop that makes none */
     TEXT_MAX = 1000,
 };
 
