@@ -19,6 +19,7 @@ extern "C" {
 
 #define RN_MUST_USE __attribute__((warn_unused_result))
 #define RN_COLD __attribute__((cold, noinline))
+#define RN_INLINE static inline __attribute__((always_inline))
 #define RN_PRINTF(format, first) __attribute__((format(printf, format, first)))
 #define rn_likely(x) __builtin_expect(!!(x), 1)
 #define rn_unlikely(x) __builtin_expect(!!(x), 0)

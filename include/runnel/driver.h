@@ -33,7 +33,7 @@ struct rn_stream_driver {
     /* private */
     struct rn_driver_sending *sending;
     struct rn_buf *held; /* received and not consumed, oldest first */
-    uint8_t state;
+    uint16_t state;
     struct rn_timer timer;
     struct rn_node node;
     struct rn_pool_wait wait;

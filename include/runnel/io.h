@@ -218,6 +218,11 @@ struct rn_op {
  * as a completion. */
 void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
 
+/* The same without a deadline, and carries the op out at once where the backend does such things
+ * itself and it takes no waiting. True: it is done, has its result, and doesn't complete any more.
+ * Whoever goes on from there must let the others have their turn before long: with rn_op_start. */
+RN_MUST_USE bool rn_op_try(struct rn_worker *worker, struct rn_op *op);
+
 /* Moves the deadline of an op in flight. */
 void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
 
@@ -261,6 +266,8 @@ struct rn_backend_vt {
     int (*init)(struct rn_backend *backend, const struct rn_backend_options *options);
     rn_ns (*now)(struct rn_backend *backend);
     void (*submit)(struct rn_backend *backend, struct rn_op *op);
+    /* As submit; true when the op was carried out, and won't complete. NULL: never is. */
+    bool (*attempt)(struct rn_backend *backend, struct rn_op *op);
     void (*cancel)(struct rn_backend *backend, struct rn_op *op);
     /* Waits until there is a completion, or wake(), or the time `until` (0: doesn't wait;
      * RN_NEVER), and hands out at most max. More may be there: the next call gives them first,

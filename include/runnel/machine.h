@@ -47,7 +47,7 @@ struct rn_out {
 };
 
 /* How many bytes still fit: 0 once a tail is set. */
-static inline size_t rn_out_room(const struct rn_out *out)
+RN_INLINE size_t rn_out_room(const struct rn_out *out)
 {
     return out->sealed ? 0 : out->cap - out->len;
 }

@@ -82,6 +82,7 @@ const struct rn_backend_vt rn_backend_epoll = {
     .init = init,
     .now = rn_readiness_now,
     .submit = rn_readiness_submit,
+    .attempt = rn_readiness_attempt,
     .cancel = rn_readiness_cancel,
     .poll = rn_readiness_poll,
     .wake = rn_readiness_wake,

@@ -124,18 +124,31 @@ static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
     } else if (on) {
         return -RN_K_EBADF;
     }
-    return attempt(engine, op);
+    return rn_attempt(&engine->base, op);
+}
+
+bool rn_readiness_attempt(struct rn_backend *backend, struct rn_op *op)
+{
+    struct rn_readiness *engine = (struct rn_readiness *)backend;
+    op->state = RN_AT_REST;
+    op->progress = 0;
+    op->result = begin(engine, op);
+    if (op->result > RN_WAIT) return true;
+#ifdef RN_DEBUG
+    engine->inflight++;
+#endif
+    settle(engine, op, op->result);
+    return false;
 }
 
 void rn_readiness_submit(struct rn_backend *backend, struct rn_op *op)
 {
     struct rn_readiness *engine = (struct rn_readiness *)backend;
+    if (!rn_readiness_attempt(backend, op)) return;
 #ifdef RN_DEBUG
     engine->inflight++;
 #endif
-    op->state = RN_AT_REST;
-    op->progress = 0;
-    settle(engine, op, begin(engine, op));
+    push(&engine->queue, op);
 }
 
 /* Takes an op from the queue, and writes its completion to done, if there is one. */

@@ -62,6 +62,7 @@ void rn_readiness_event(struct rn_readiness *engine, uint32_t fd, uint32_t event
 /* These are the backends' functions as they are; a backend's own fini calls the last one. */
 rn_ns rn_readiness_now(struct rn_backend *backend);
 void rn_readiness_submit(struct rn_backend *backend, struct rn_op *op);
+bool rn_readiness_attempt(struct rn_backend *backend, struct rn_op *op);
 void rn_readiness_cancel(struct rn_backend *backend, struct rn_op *op);
 int rn_readiness_poll(struct rn_backend *backend, rn_ns until, struct rn_completion *done,
                       unsigned max);

@@ -10,7 +10,7 @@ static void expire(struct rn_timer *timer, rn_ns now)
     rn_op_cancel(rn_worker_current(), op);
 }
 
-void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+static void ready(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
 {
     op->flags = (op->flags & (RN_OP_MULTISHOT | RN_OP_ALL | RN_OP_CORK)) | RN_OP_INFLIGHT;
     op->progress = 0;
@@ -19,7 +19,26 @@ void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
     op->timer.expire = expire;
     if (deadline != RN_NEVER) rn_wheel_add(&worker->wheel, &op->timer, deadline);
     worker->ops++;
+}
+
+void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+{
+    ready(worker, op, deadline);
     worker->backend->vt->submit(worker->backend, op);
+}
+
+bool rn_op_try(struct rn_worker *worker, struct rn_op *op)
+{
+    struct rn_backend *backend = worker->backend;
+    ready(worker, op, RN_NEVER);
+    if (!backend->vt->attempt) {
+        backend->vt->submit(backend, op);
+        return false;
+    }
+    if (!backend->vt->attempt(backend, op)) return false;
+    op->flags &= (uint8_t)~RN_OP_INFLIGHT;
+    worker->ops--;
+    return true;
 }
 
 void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)

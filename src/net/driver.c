@@ -21,6 +21,9 @@ enum {
     LINGERING = 32, /* all is sent and shut; waiting for the peer to read it and close */
     CLOSING = 64,   /* waiting for the ops to end */
     SENDING = 128,  /* the op of `sending` is in flight */
+    PENDING = 256,  /* the machine may have output */
+    DUE = 512,      /* its deadline may have passed */
+    SENT = 1024,    /* a send is done, and what it sent still there */
 };
 
 enum { HELD_MAX = 4 }; /* buffers that may wait for the machine */
@@ -41,13 +44,19 @@ struct rn_driver_sending {
 
 static void pump(struct rn_stream_driver *driver);
 
-static void start(struct rn_stream_driver *driver, struct rn_op *op, unsigned code,
+static void ready(struct rn_stream_driver *driver, struct rn_op *op, unsigned code,
                   void (*complete)(struct rn_op *op))
 {
     op->code = (uint8_t)code;
     op->fd = driver->stream.fd;
     op->complete = complete;
     op->owner = driver;
+}
+
+static void start(struct rn_stream_driver *driver, struct rn_op *op, unsigned code,
+                  void (*complete)(struct rn_op *op))
+{
+    ready(driver, op, code, complete);
     rn_op_start(driver->stream.worker, op, RN_NEVER);
 }
 
@@ -64,12 +73,12 @@ static void on_closed(struct rn_op *op)
     driver->closed(driver);
 }
 
-static void drop_tail(struct rn_out *out)
+RN_INLINE void drop_tail(struct rn_out *out)
 {
     if (out->owner) out->owner->release(out->owner);
 }
 
-static void free_sending(struct rn_stream_driver *driver)
+RN_INLINE void free_sending(struct rn_stream_driver *driver)
 {
     struct rn_driver_sending *sending = driver->sending;
     if (!sending) return;
@@ -79,7 +88,7 @@ static void free_sending(struct rn_stream_driver *driver)
 }
 
 /* Consumes from a held buffer, which goes back when it is empty. */
-static void consume(struct rn_stream_driver *driver, struct rn_buf **link, size_t used)
+RN_INLINE void consume(struct rn_stream_driver *driver, struct rn_buf **link, size_t used)
 {
     struct rn_buf *buf = *link;
     rn_assert(used <= buf->len);
@@ -127,7 +136,7 @@ void rn_stream_driver_abort(struct rn_stream_driver *driver)
 static void on_shut(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
-    driver->state &= (uint8_t)~SENDING;
+    driver->state &= ~SENDING;
     if (!rn_op_inflight(&driver->recv) || (driver->state & CLOSING)) teardown(driver);
     else free_sending(driver);
 }
@@ -153,7 +162,7 @@ static void reset_output(struct rn_out *out)
     out->sealed = false;
 }
 
-static bool has_output(const struct rn_out *out)
+RN_INLINE bool has_output(const struct rn_out *out)
 {
     return out->len || out->slice.len || out->file_length;
 }
@@ -201,30 +210,41 @@ static void send_output(struct rn_stream_driver *driver)
     op->flags = out->file_length && code != RN_OP_SENDFILE ? RN_OP_CORK : 0;
     sending->seen = 0;
     sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;
-    driver->state |= SENDING;
-    start(driver, op, code, on_sent);
+    ready(driver, op, code, on_sent);
+    driver->state |= rn_op_try(driver->stream.worker, op) ? SENT : SENDING;
+}
+
+/* Takes note of a send that is done; false when the connection goes down. */
+static bool sent(struct rn_stream_driver *driver)
+{
+    struct rn_op *op = &driver->sending->op;
+    struct rn_out *out = &driver->sending->out;
+    uint64_t file_length = op->code == RN_OP_SENDFILE ? out->file_length : 0;
+    driver->state = (driver->state & ~SENT) | PENDING; /* there was no room for it */
+    if (op->result < 0) {
+        teardown(driver);
+        return false;
+    }
+    driver->traffic->bytes_out += (uint64_t)op->result;
+    if (file_length != out->file_length) {
+        out->len = 0; /* the head of a file, which follows */
+        return true;
+    }
+    if ((uint64_t)op->result < file_length) {
+        /* The file shrank: the length that was promised can't be kept, and only a reset says so. */
+        rn_stream_driver_abort(driver);
+        return false;
+    }
+    drop_tail(out);
+    reset_output(out);
+    return true;
 }
 
 static void on_sent(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
-    struct rn_out *out = &driver->sending->out;
-    uint64_t file_length = op->code == RN_OP_SENDFILE ? out->file_length : 0;
-    driver->state &= (uint8_t)~SENDING;
-    if (op->result > 0) driver->traffic->bytes_out += (uint64_t)op->result;
-    if (op->result < 0 || (driver->state & CLOSING)) {
-        teardown(driver);
-    } else if (file_length != out->file_length) { /* the head of a file */
-        out->len = 0;
-        send_output(driver);
-    } else if ((uint64_t)op->result < file_length) {
-        /* The file shrank: the length that was promised can't be kept, and only a reset says so. */
-        rn_stream_driver_abort(driver);
-    } else {
-        drop_tail(out);
-        reset_output(out);
-        pump(driver);
-    }
+    driver->state = (driver->state & ~SENDING) | SENT | DUE;
+    pump(driver);
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */
@@ -245,8 +265,11 @@ static bool merge_held(struct rn_stream_driver *driver)
     return len;
 }
 
-static void drain(struct rn_machine *machine, rn_ns now, struct rn_out *out)
+/* Until the machine has nothing more to say, or no room to say it. */
+RN_INLINE void drain(struct rn_stream_driver *driver, rn_ns now, struct rn_out *out)
 {
+    struct rn_machine *machine = driver->machine;
+    driver->state &= ~PENDING;
     while (rn_out_room(out) && machine->vt->pop_output(machine, now, out)) {}
 }
 
@@ -262,17 +285,18 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
     struct rn_machine *machine = driver->machine;
     struct rn_out *out = &driver->sending->out;
     bool moved = false, busy = false;
-    if ((driver->state & SHUTDOWN)) {
-        driver->state &= (uint8_t)~SHUTDOWN;
-        machine->vt->on_shutdown(machine, now, out);
+    if (driver->state & PENDING) {
+        bool shutdown = driver->state & SHUTDOWN, due = driver->state & DUE;
+        driver->state &= ~(SHUTDOWN | DUE);
+        if (shutdown) machine->vt->on_shutdown(machine, now, out);
+        if (due && machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
+        drain(driver, now, out);
     }
-    if (machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
-    drain(machine, now, out);
     while (driver->held && rn_out_room(out) && takes_input(machine)) {
         struct rn_buf *buf = driver->held;
         size_t used = machine->vt->on_input(machine, now, buf->data + buf->at, buf->len, out);
         busy = !used && !takes_input(machine); /* draining may change its mind for the next time */
-        drain(machine, now, out);
+        drain(driver, now, out);
         if (used) {
             consume(driver, &driver->held, used);
             moved = true;
@@ -284,7 +308,7 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
         !moved && !has_output(out)) {
         driver->state |= EOF_TOLD;
         machine->vt->on_input(machine, now, NULL, 0, out);
-        drain(machine, now, out);
+        drain(driver, now, out);
     }
     return moved;
 }
@@ -297,7 +321,7 @@ static void on_received(struct rn_op *op)
     struct rn_buf *buf = op->buf;
     bool paused = op->result == -RN_K_ECANCELED && (driver->state & PAUSING);
     if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
-    if (!rn_op_inflight(op)) driver->state &= (uint8_t)~PAUSING;
+    if (!rn_op_inflight(op)) driver->state &= ~PAUSING;
     if (driver->state & (CLOSING | LINGERING)) {
         if (buf) put(driver, buf);
         if (rn_op_inflight(op)) return;
@@ -367,6 +391,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
         sending->deadline = now + driver->write_timeout;
         set_timer(driver);
     } else {
+        driver->state |= PENDING | DUE;
         pump(driver);
     }
 }
@@ -389,19 +414,28 @@ static void pump(struct rn_stream_driver *driver)
 {
     rn_ns now = rn_worker_now(driver->stream.worker);
     struct rn_machine *machine = driver->machine;
+    bool enough = false;
+    if (driver->state & CLOSING) teardown(driver);
     if (driver->state & (CLOSING | LINGERING)) return;
     while (!(driver->state & SENDING)) {
         if (!driver->sending && !take_sending(driver)) break;
-        bool moved = step(driver, now);
+        struct rn_out *out = &driver->sending->out;
+        if (driver->state & SENT && !sent(driver)) return;
+        bool moved = out->sealed || step(driver, now);
         if (machine->flags & RN_MACHINE_ABORT) {
             rn_stream_driver_abort(driver);
             return;
         }
-        if (has_output(&driver->sending->out)) {
+        if (has_output(out)) {
+            if (enough) { /* who reads fast must not have us for himself */
+                rn_stream_driver_kick(driver);
+                break;
+            }
+            enough = !out->file_length; /* a file goes with its head */
             send_output(driver);
-        } else if (driver->sending->out.sealed) {
-            drop_tail(&driver->sending->out);
-            reset_output(&driver->sending->out); /* an empty tail; there may be more behind it */
+        } else if (out->sealed) {
+            drop_tail(out);
+            reset_output(out); /* an empty tail; there may be more behind it */
         } else if (machine->flags & (RN_MACHINE_CLOSE | RN_MACHINE_DONE)) {
             finish(driver, now);
             return;
@@ -417,9 +451,8 @@ static void pump(struct rn_stream_driver *driver)
 static void on_kick(struct rn_worker *worker, struct rn_node *node)
 {
     struct rn_stream_driver *driver = rn_container_of(node, struct rn_stream_driver, node);
-    driver->state &= (uint8_t)~KICKED;
-    if (driver->state & CLOSING) teardown(driver);
-    else pump(driver);
+    driver->state = (driver->state & ~KICKED) | PENDING | DUE;
+    pump(driver);
 }
 
 void rn_stream_driver_kick(struct rn_stream_driver *driver)

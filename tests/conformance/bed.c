@@ -173,7 +173,7 @@ void call_init(struct call *call, struct bed *bed, unsigned code, int fd)
     call->op.fd = fd;
 }
 
-void call_start(struct call *call)
+static void ready(struct call *call)
 {
     struct rn_op *op = &call->op;
     assert_false(op->flags & RN_OP_INFLIGHT);
@@ -181,9 +181,27 @@ void call_start(struct call *call)
     op->progress = 0;
     op->buf = NULL;
     call->done = false;
-    call->bed->started++;
-    under_test->submit(call->bed->backend, op);
 }
+
+void call_start(struct call *call)
+{
+    ready(call);
+    call->bed->started++;
+    under_test->submit(call->bed->backend, &call->op);
+}
+
+bool call_try(struct call *call)
+{
+    ready(call);
+    if (!under_test->attempt(call->bed->backend, &call->op)) {
+        call->bed->started++;
+        return false;
+    }
+    call->op.flags &= (uint8_t)~RN_OP_INFLIGHT;
+    return true;
+}
+
+bool can_try(void) { return under_test->attempt; }
 
 void call_cancel(struct call *call)
 {

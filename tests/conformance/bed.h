@@ -73,6 +73,8 @@ void bed_settle(struct bed *bed);
 
 void call_init(struct call *call, struct bed *bed, unsigned code, int fd);
 void call_start(struct call *call);
+bool can_try(void); /* whether the backend carries ops out at once */
+bool call_try(struct call *call); /* true: it did */
 void call_cancel(struct call *call);
 int64_t call_wait(struct call *call); /* for its last completion */
 int64_t call_run(struct call *call);  /* start and wait */

@@ -356,6 +356,48 @@ static void send_nothing(void **state)
     op_close(bed, fds[1]);
 }
 
+/* What is done at once is done, and doesn't complete; what isn't goes on as if it was started. */
+static void send_at_once(void **state)
+{
+    enum { LEN = 1 << 20 };
+    struct bed *bed = bed_of(state);
+    struct call call;
+    struct reader reader;
+    uint8_t *out = malloc(LEN);
+    char text[8];
+    int fds[2];
+    if (!can_try()) {
+        free(out);
+        skip();
+    }
+    assert_non_null(out);
+    tcp_pair(bed, fds);
+    memory_init(&call, bed, RN_OP_SEND, fds[0], out, 5);
+    memcpy(out, "hello", 5);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(call_try(&call));
+        assert_int_equal(call.op.result, 5);
+        bed_quiet(bed);
+        assert_int_equal(op_receive(bed, fds[1], text, 5), 5);
+        assert_memory_equal(text, "hello", 5);
+    }
+    small_buffer(fds[0]);
+    pattern_fill(out, LEN, 0);
+    memory_init(&call, bed, RN_OP_SEND, fds[0], out, LEN);
+    assert_false(call_try(&call));
+    bed_quiet(bed);
+    reader_start(&reader, bed, fds[1], LEN);
+    assert_int_equal(call_wait(&call), LEN);
+    bed_until(bed, &reader.done);
+    call_expect_cancelled(&reader.call);
+    op_close(bed, fds[1]);
+    memory_init(&call, bed, RN_OP_SEND, fds[0], out, 5);
+    while (call_try(&call) && call.op.result == 5) bed_settle(bed);
+    assert_true(call.op.result == -EPIPE || call.op.result == -ECONNRESET);
+    op_close(bed, fds[0]);
+    free(out);
+}
+
 /* Both directions of one descriptor at the same time. */
 static void send_and_receive_at_once(void **state)
 {
@@ -480,6 +522,7 @@ const struct CMUnitTest stream_tests[] = {
     TEST(send_completes_whole_over_tcp),
     TEST(send_completes_whole_over_unix),
     TEST(send_nothing),
+    TEST(send_at_once),
     TEST(send_and_receive_at_once),
     TEST(send_corked_goes_out_with_the_next),
     TEST(sendv_with_empty_vectors),
