@@ -8,15 +8,24 @@
 
 enum { CHUNK_HEAD = 6, CHUNK_OVERHEAD = CHUNK_HEAD + 2, CHUNK_LAST = 5 };
 
-static void put(struct rn_request *request, const void *from, size_t len)
+/* Makes the output longer, and returns where: NULL when there is no room, and then the response is
+ * broken. */
+RN_INLINE uint8_t *extend(struct rn_request *request, size_t len)
 {
     struct rn_out *out = request->out;
-    if (!out || rn_out_room(out) < len) {
+    if (rn_unlikely(!out || rn_out_room(out) < len)) {
         request->broken = true;
-        return;
+        return NULL;
     }
-    memcpy(out->data + out->len, from, len);
+    uint8_t *end = out->data + out->len;
     out->len += (uint32_t)len;
+    return end;
+}
+
+static void put(struct rn_request *request, const void *from, size_t len)
+{
+    uint8_t *to = extend(request, len);
+    if (to) memcpy(to, from, len);
 }
 
 static void put_text(struct rn_request *request, const char *text)
@@ -85,33 +94,54 @@ static bool must_close(const struct rn_request *request)
            request->conn->eof || (request->continue_due && !rn_http1_body_done(&request->body));
 }
 
+/* The fields below need no more than this, without the type. */
+enum { FIELDS_ROOM = 128 };
+
+static uint8_t *add(uint8_t *to, const void *from, size_t len)
+{
+    memcpy(to, from, len);
+    return to + len;
+}
+
+#define ADD(to, literal) add(to, literal, sizeof literal - 1)
+
+RN_INLINE uint8_t *end_line(uint8_t *to)
+{
+    *to++ = '\r';
+    *to++ = '\n';
+    return to;
+}
+
 void rn_response_head(struct rn_request *request, const char *type, uint64_t length)
 {
     unsigned status = request->status;
     bool bodiless = status == 204 || status < 200;
     const char *connection = NULL;
+    size_t type_len = type && !bodiless ? strlen(type) : 0;
+    uint8_t *start = extend(request, FIELDS_ROOM + type_len), *to = start;
+    request->response = RN_RESPONSE_CONTENT;
     request->no_content = bodiless || status == 304 || rn_request_is_head(request);
-    if (type && !bodiless) put_field(request, "Content-Type: ", rn_bytes_text(type));
     request->remaining = length;
     request->close = must_close(request);
+    if (!to) return;
+    if (type_len) to = end_line(add(ADD(to, "Content-Type: "), type, type_len));
     if (bodiless || (status == 304 && length == RN_LENGTH_UNKNOWN)) {
         request->remaining = 0;
     } else if (length != RN_LENGTH_UNKNOWN) {
-        char digits[20];
-        put_field(request, "Content-Length: ",
-                  rn_bytes_of(digits, rn_format_u64(digits, length)));
+        to = ADD(to, "Content-Length: ");
+        to = end_line(to + rn_format_u64((char *)to, length));
     } else if (request->http1.minor) {
         request->chunked = true;
-        put_field(request, "Transfer-Encoding: ", RN_BYTES("chunked"));
+        to = ADD(to, "Transfer-Encoding: chunked\r\n");
     } else {
         request->close = true;
     }
-    if (!request->http1.minor) connection = "keep-alive";
-    if (request->close) connection = "close";
-    if (status == 101) connection = "Upgrade";
-    if (connection) put_field(request, "Connection: ", rn_bytes_text(connection));
-    put(request, "\r\n", 2);
-    request->response = RN_RESPONSE_CONTENT;
+    if (!request->http1.minor) connection = "Connection: keep-alive\r\n";
+    if (request->close) connection = "Connection: close\r\n";
+    if (status == 101) connection = "Connection: Upgrade\r\n";
+    if (connection) to = add(to, connection, strlen(connection));
+    to = end_line(to);
+    request->out->len -= (uint32_t)(start + FIELDS_ROOM + type_len - to);
 }
 
 size_t rn_response_room(const struct rn_request *request)
@@ -122,10 +152,11 @@ size_t rn_response_room(const struct rn_request *request)
     return room > CHUNK_OVERHEAD + CHUNK_LAST ? room - CHUNK_OVERHEAD - CHUNK_LAST : 0;
 }
 
-static void count_content(struct rn_request *request, uint64_t len)
+RN_INLINE void count_content(struct rn_request *request, uint64_t len)
 {
     request->content += len;
-    if (request->out == &request->stash) rn_stream_driver_kick(&request->conn->driver);
+    if (rn_unlikely(request->out == &request->stash))
+        rn_stream_driver_kick(&request->conn->driver);
     if (request->remaining == RN_LENGTH_UNKNOWN) return;
     rn_assert(len <= request->remaining);
     request->remaining -= len;
