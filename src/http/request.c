@@ -87,19 +87,24 @@ void rn_request_on(struct rn_request *request, const struct rn_request_callbacks
 
 void rn_request_begin(struct rn_http_conn *conn, struct rn_request *request)
 {
-    enum { FROM = sizeof(struct rn_slab_item), TO = offsetof(struct rn_request, state) };
-    memset((char *)request + FROM, 0, TO - FROM);
+    typedef uint64_t block __attribute__((vector_size(16), may_alias));
+    enum { FROM = offsetof(struct rn_request, buf), TO = offsetof(struct rn_request, conn) };
+    _Static_assert(FROM % sizeof(block) == 0 && TO % sizeof(block) == 0, "whole blocks");
+    for (unsigned at = FROM; at < TO; at += sizeof(block))
+        *(block *)(void *)((char *)request + at) = (block){0};
     request->conn = conn;
-    rn_http1_request_init(&request->http1);
+    request->discarded = 0;
 }
 
 void rn_request_free(struct rn_request *request)
 {
     struct rn_http_conn *conn = request->conn;
     struct rn_pool *pool = rn_worker_pool(conn->worker->worker);
-    if (request->stash.owner) request->stash.owner->release(request->stash.owner);
-    if (request->buf) rn_pool_put(pool, request->buf);
-    if (request->stash_buf) rn_pool_put(pool, request->stash_buf);
+    if (rn_unlikely(request->buf)) {
+        if (request->stash.owner) request->stash.owner->release(request->stash.owner);
+        if (request->stash_buf) rn_pool_put(pool, request->stash_buf);
+        rn_pool_put(pool, request->buf);
+    }
     rn_slab_put(&conn->worker->requests, request);
     conn->request = NULL;
 }
@@ -114,6 +119,7 @@ static bool keep(struct rn_request *request)
     memcpy(buf->data, request->head, request->head_len);
     request->head = buf->data;
     request->buf = buf;
+    request->stash = (struct rn_out){0};
     return true;
 }
 
@@ -150,7 +156,6 @@ void rn_request_fail(struct rn_request *request, unsigned status)
 {
     const struct rn_request_callbacks *callbacks = request->callbacks;
     request->close = true;
-    request->http1.keep_alive = false;
     if (request->response == RN_RESPONSE_ENDED) return;
     if (callbacks && callbacks->aborted) callbacks->aborted(request);
     request->callbacks = NULL;
@@ -193,7 +198,7 @@ static void start_collecting(struct rn_request *request)
     }
 }
 
-static void tell_body_end(struct rn_request *request)
+RN_INLINE void tell_body_end(struct rn_request *request)
 {
     if (request->body_ended || !rn_http1_body_done(&request->body)) return;
     request->body_ended = true;
@@ -221,7 +226,13 @@ void rn_request_dispatch(struct rn_request *request)
     request->phase = RN_REQUEST_HANDLED;
     rn_http1_body_init(&request->body, &request->http1);
     request->continue_due = request->http1.expect_continue;
-    request->route = rn_route_find(request);
+    if (!request->known_len) {
+        request->route = rn_route_find(request);
+        if (request->route && request->head_len <= RN_HTTP_KNOWN_MAX) {
+            request->known_len = request->head_len;
+            memcpy(request->known, request->head, request->head_len);
+        }
+    }
     if (rn_unlikely(worker->log_level >= RN_LOG_DEBUG)) log_route(request);
     if (!request->route) {
         /* it was answered */
@@ -308,10 +319,10 @@ static void pop_stash(struct rn_request *request, struct rn_out *out)
 
 void rn_request_pop(struct rn_request *request, struct rn_out *out)
 {
-    if (request->stash.len || request->stash.sealed) pop_stash(request, out);
+    if (rn_request_stashed(request)) pop_stash(request, out);
     if (request->phase != RN_REQUEST_HANDLED || request->response == RN_RESPONSE_ENDED) return;
     if (request->callbacks && request->callbacks->writable && rn_out_room(out) &&
-        !request->stash.len)
+        !rn_request_stashed(request))
         request->callbacks->writable(request);
 }
 

@@ -3,40 +3,43 @@
  */
 #include "http/server.h"
 
+/* A ':' or a '*' begins a parameter. */
+static bool is_literal(char c)
+{
+    return (c | ('*' ^ ':')) != ':';
+}
+
 /* Matches a path against a pattern; parameters are noted as spans of the head. */
 static bool match(struct rn_request *request, const char *pattern)
 {
-    const struct rn_http1_span path = request->http1.path;
-    const uint8_t *head = request->head;
-    unsigned at = path.at, end = path.at + path.len, count = 0;
-    for (; *pattern; pattern++) {
-        unsigned from = at;
+    const uint8_t *head = request->head, *at = head + request->http1.path.at;
+    const uint8_t *end = at + request->http1.path.len;
+    unsigned count = 0;
+    for (;;) {
+        while (at < end && *at == (uint8_t)*pattern && is_literal(*pattern)) at++, pattern++;
+        if (!*pattern) return at == end;
+        const uint8_t *from = at;
         if (*pattern == '*') {
             request->parameters[RN_HTTP_PARAMETERS_MAX] =
-                (struct rn_http1_span){(uint16_t)at, (uint16_t)(end - at)};
+                (struct rn_http1_span){(uint16_t)(at - head), (uint16_t)(end - at)};
             return true;
         }
-        if (*pattern != ':') {
-            if (at == end || head[at] != (uint8_t)*pattern) return false;
-            at++;
-            continue;
-        }
-        while (at < end && head[at] != '/') at++;
-        if (count == RN_HTTP_PARAMETERS_MAX || at == from) return false;
+        while (at < end && *at != '/') at++;
+        if (*pattern != ':' || count == RN_HTTP_PARAMETERS_MAX || at == from) return false;
         request->parameters[count++] =
-            (struct rn_http1_span){(uint16_t)from, (uint16_t)(at - from)};
-        while (pattern[1] && pattern[1] != '/') pattern++;
+            (struct rn_http1_span){(uint16_t)(from - head), (uint16_t)(at - from)};
+        do pattern++;
+        while (*pattern && *pattern != '/');
     }
-    return at == end;
 }
 
 static bool method_in(const char *methods, rn_bytes method)
 {
-    for (const char *name = methods; *name;) {
+    while (*methods) {
         size_t len = 0;
-        while (name[len] && name[len] != ' ') len++;
-        if (rn_bytes_equal(method, rn_bytes_of(name, len))) return true;
-        name += len + (name[len] == ' ');
+        while (len < method.len && methods[len] == method.ptr[len]) len++;
+        if (len == method.len && methods[len] <= ' ') return true;
+        while (*methods && *methods++ != ' ') {}
     }
     return false;
 }

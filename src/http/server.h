@@ -20,6 +20,8 @@ enum {
     RN_HTTP_ANSWER_ROOM = 4096 + RN_HTTP_ANSWER_HEAD,
     /* bytes of an unread body that are read past to keep the connection */
     RN_HTTP_DISCARD_MAX = 256 * 1024,
+    /* bytes of a head that is recognised when it comes again */
+    RN_HTTP_KNOWN_MAX = 1024,
 };
 
 struct rn_http_worker;
@@ -64,23 +66,15 @@ enum rn_response_phase {
 
 struct rn_request {
     struct rn_slab_item item;
-    struct rn_http_conn *conn;
-    const struct rn_http_route *route;
-    const uint8_t *head;   /* in the driver's buffer, or in `buf` once it is kept */
-    struct rn_out *out;    /* the driver's during its calls, otherwise `stash` */
+    /* zeroed at the beginning */
     struct rn_buf *buf;    /* keeps head and body of a request that isn't answered at once */
     struct rn_buf *stash_buf; /* for the stash when there is too little room behind them */
+    const uint8_t *head;   /* in the driver's buffer, or in `buf` once it is kept */
     const struct rn_request_callbacks *callbacks;
-    uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
     uint64_t content;      /* content of the response so far: for the log */
-    uint32_t response_at;  /* where it begins in the driver's output, while `unsent` */
-    uint32_t out_len;      /* of the driver's output when it was last seen */
-    bool unsent;           /* nothing of the response was sent yet: it can be taken back */
     uint32_t head_len;
     uint32_t body_len;     /* collected, in buf behind the head */
-    uint16_t status;
-    uint8_t phase;         /* enum rn_request_phase */
-    uint8_t response;      /* enum rn_response_phase */
+    bool unsent;           /* nothing of the response was sent yet: it can be taken back */
     bool close;            /* the connection ends with this response */
     bool chunked;
     bool no_content;       /* HEAD, 204, 304: no content goes out */
@@ -92,16 +86,36 @@ struct rn_request {
     bool task_waits;       /* for room in the stash */
     bool lost;             /* the connection is gone */
     bool head_begun;       /* a part of the head has come */
-    uint64_t discarded;
+    uint8_t phase;         /* enum rn_request_phase */
+    uint8_t response;      /* enum rn_response_phase */
+    uint16_t status;
+    /* set before they are looked at */
+    struct rn_http_conn *conn;
+    struct rn_out *out;    /* the driver's during its calls, otherwise `stash` */
+    const struct rn_http_route *route;
+    uint64_t remaining;    /* content of the response that is still due, or RN_LENGTH_UNKNOWN */
     struct rn_http1_body body;
-    struct rn_out stash;
+    uint32_t response_at;  /* where it begins in the driver's output, while `unsent` */
+    uint32_t out_len;      /* of the driver's output when it was last seen */
+    uint64_t discarded;
+    struct rn_out stash;   /* with `buf` */
     rn_waker waker;
     struct rn_future writable;
     /* and behind them what the '*' at the end of the route's path stands for */
     struct rn_http1_span parameters[RN_HTTP_PARAMETERS_MAX + 1];
     uint8_t state[RN_REQUEST_STATE] __attribute__((aligned(16)));
+    /* the head that `http1`, `route` and `parameters` come from; known_len is 0 when it is too long
+     * or had no route */
+    uint32_t known_len;
+    uint8_t known[RN_HTTP_KNOWN_MAX] __attribute__((aligned(16)));
     struct rn_http1_request http1;
 };
+
+/* Whether there is output that was written outside of the driver's calls. */
+RN_INLINE bool rn_request_stashed(const struct rn_request *request)
+{
+    return request->buf && (request->stash.len || request->stash.sealed);
+}
 
 /* A connection on its way from the worker that accepts for all to the one that serves it. */
 struct rn_http_handoff {

@@ -83,16 +83,18 @@ typedef uint8_t vector __attribute__((vector_size(16)));
 typedef int8_t signed_vector __attribute__((vector_size(16)));
 
 /* The bytes from `low` to `high`, both ASCII, in two operations: moved up until the highest is the
- * largest there is, what was above them is negative, and what was below compares less. */
+ * largest there is, what was above them is negative, and what was below compares less. One of them
+ * may be left out. */
 struct range {
     vector up;
     signed_vector less;
+    vector without;
 };
 #define FOUR(byte) (byte), (byte), (byte), (byte)
 #define ALL(byte) {FOUR(byte), FOUR(byte), FOUR(byte), FOUR(byte)}
-#define RANGE(low, high) {ALL(127 - (high)), ALL(126 - (high) + (low))}
-static const struct range letters = RANGE('a', 'z'), printable = RANGE(' ', '~'),
-                          token_range = RANGE('-', '.'), target_range = RANGE('$', ';');
+#define RANGE(low, high, not) {ALL(127 - (high)), ALL(126 - (high) + (low)), ALL(not)}
+static const struct range letters = RANGE('a', 'z', 0), printable = RANGE(' ', '~', 0),
+                          word_range = RANGE('-', '9', '/'), target_range = RANGE('$', ';', 0);
 
 static inline vector load(const uint8_t *from)
 {
@@ -122,7 +124,8 @@ static inline size_t first_clear(vector set)
 
 static inline vector words(vector bytes, const struct range *range)
 {
-    return within(bytes | 0x20, &letters) | within(bytes, range);
+    return within(bytes | 0x20, &letters) |
+           (within(bytes, range) & (vector)(bytes != range->without));
 }
 
 /* Skips bytes of the class, to which letters and the range must belong: while there are only those,
@@ -188,7 +191,7 @@ static size_t skip_host(const uint8_t *head, size_t at, size_t end)
         while (rn_http1_class[head[at]] & RN_HTTP1_IPV6);
         if (head[at++] != ']' || at - start < 4) return 0;
     } else {
-        at = skip(head, at, end, &token_range, RN_HTTP1_HOST);
+        at = skip(head, at, end, &word_range, RN_HTTP1_HOST);
         if (at == start) return 0;
     }
     if (head[at] == ':') do at++;
@@ -261,7 +264,7 @@ static rn_ssize request_line(struct rn_http1_request *request, const uint8_t *he
         request->method_name.at = (uint16_t)at;
         /* fall through */
     case METHOD:
-        at = skip(head, at, end, &token_range, RN_HTTP1_TOKEN);
+        at = skip(head, at, end, &word_range, RN_HTTP1_TOKEN);
         len = at - request->method_name.at;
         if (len > METHOD_MAX) return -501;
         if (at == end) return pause(request, METHOD, at);
@@ -373,7 +376,7 @@ static rn_ssize field_lines(struct rn_http1_request *request, const uint8_t *hea
         field->name.at = (uint16_t)at;
         /* fall through */
     case NAME:
-        at = skip(head, at, end, &token_range, RN_HTTP1_TOKEN);
+        at = skip(head, at, end, &word_range, RN_HTTP1_TOKEN);
         if (at == end) return pause(request, NAME, at);
         field->name.len = (uint16_t)(at - field->name.at);
         if (head[at++] != ':' || field->name.len == 0) return -400;

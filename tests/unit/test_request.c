@@ -31,6 +31,12 @@ static void answer_path(struct rn_request *request)
     assert_int_equal(rn_respond(request, 200, "text/plain", path.ptr, path.len), 0);
 }
 
+static void on_place(struct rn_request *request)
+{
+    rn_bytes place = rn_request_parameter(request, "place");
+    assert_int_equal(rn_respond(request, 200, "text/plain", place.ptr, place.len), 0);
+}
+
 static enum rn_poll slow_run(struct rn_task *task, struct rn_cx *cx)
 {
     struct slow *slow = rn_container_of(task, struct slow, task);
@@ -229,6 +235,7 @@ static const struct rn_http_route routes[] = {
     {.methods = "POST", .path = "/ignore", .handler = on_ignore, .flags = RN_ROUTE_STREAM},
     {.path = "/crowd", .handler = on_crowd},
     {.path = "/leave", .handler = on_leave},
+    {.path = "/at/:place/end", .handler = on_place},
     {.path = "/*", .handler = answer_path},
 };
 
@@ -278,6 +285,44 @@ static void test_pipelined_behind_tasks(void **state)
         assert_body(paths[i], strlen(paths[i]));
     }
     assert_closed(fd);
+    bed_stop();
+}
+
+/* A request finds the head of an earlier one in its place: the same, one that begins or ends like
+ * it, or one that can't be known again. */
+static void test_heads_again(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+        bool closes;
+    } heads[] = {
+        {"GET /at/a1/end HTTP/1.1\r\nHost: x\r\n\r\n", 200, false},
+        {"GET /at/b1/end HTTP/1.1\r\nHost: x\r\n\r\n", 200, false},
+        {"GET /at/a1/end HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n", 200, false},
+        {"GET /at/a1/end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200, true},
+        {"GET /at/a1/end HTTP/1.0\r\n\r\n", 200, true},
+        {"BREW x HTTP/1.1\r\nHost: x\r\n\r\n", 400, true},
+        {"GET /at/a1/end HTTP/1.1\r\n\r\n", 400, true},
+    };
+    enum { COUNT = RN_COUNT(heads) };
+    start();
+    for (unsigned i = 0; i < 3 * COUNT * COUNT; i++) {
+        unsigned pair[] = {i % COUNT, i / COUNT % COUNT};
+        int fd = dial();
+        for (unsigned j = 0; j < 2; j++) {
+            const char *text = heads[pair[j]].text;
+            size_t len = strlen(text), cut = i / (COUNT * COUNT) * (len - 1) / 2;
+            send_bytes(fd, text, cut); /* one in three in a piece, the others in two */
+            if (cut) nap();
+            send_bytes(fd, text + cut, len - cut);
+            read_answer(fd, false);
+            assert_int_equal(answer.status, heads[pair[j]].status);
+            if (answer.status == 200) assert_body(text + strlen("GET /at/"), 2);
+            if (heads[pair[j]].closes) break;
+        }
+        close(fd);
+    }
     bed_stop();
 }
 
@@ -609,6 +654,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         on_each(test_task),
         on_each(test_pipelined_behind_tasks),
+        on_each(test_heads_again),
         on_each(test_client_gone),
         on_each(test_stop_cancels_tasks),
         on_each(test_no_answer),
