@@ -186,6 +186,7 @@ struct rn_http_options {
     enum rn_accept_mode accept;
     /* all workers together; 0: what RLIMIT_NOFILE leaves, at most 100,000 */
     uint32_t connections_max;
+    uint32_t busy_poll_us;    /* as in struct rn_runtime_options */
     rn_ns header_timeout;     /* from a request's first byte to its head's end: 408. 0: 10 s */
     rn_ns idle_timeout;       /* between requests, and between a body's bytes. 0: 60 s */
     rn_ns write_timeout;      /* without a byte taken by the peer. 0: 60 s */

@@ -130,11 +130,13 @@ int rn_worker_turn(struct rn_worker *worker)
     run_ready(worker);
     if (!worker->queue.head) {
         if (options->on_idle) options->on_idle(worker, options->context);
-        if (may_sleep(worker) && !worker->queue.head) until = rn_wheel_next(&worker->wheel);
+        if (worker->now >= worker->busy_until && may_sleep(worker) && !worker->queue.head)
+            until = rn_wheel_next(&worker->wheel);
     }
     int count = worker->backend->vt->poll(worker->backend, until, done, COMPLETIONS_MAX);
     __atomic_store_n(&worker->sleeping, RN_AWAKE, __ATOMIC_RELAXED);
     worker->now = worker->backend->vt->now(worker->backend);
+    if (count) worker->busy_until = worker->now + options->busy_poll_us * (rn_ns)1000;
     for (int i = 0; i < count; i++) complete(worker, &done[i]);
     rn_wheel_expire(&worker->wheel, worker->now);
     return count < 0 ? count : 0;

@@ -34,6 +34,7 @@ enum { RN_AWAKE, RN_SLEEPING, RN_SLEEPING_FULL };
 struct rn_worker {
     struct rn_backend *backend;
     rn_ns now;
+    rn_ns busy_until; /* doesn't wait before that */
     struct rn_run_queue queue;
     struct rn_pool pool;
     struct rn_slab slots; /* of struct rn_task_slot */

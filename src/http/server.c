@@ -354,6 +354,7 @@ int rn_http_server_start(struct rn_http_server *server)
         .backend = options->backend,
         .buffers = buffers < BUFFERS_MAX ? buffers : BUFFERS_MAX,
         .tasks = options->connections_max + 64,
+        .busy_poll_us = options->busy_poll_us,
         .on_start = start_worker,
         .on_stop = end_worker,
         .on_idle = flush_logs,

@@ -14,8 +14,9 @@ from client import TEXT, Connection, WebSocket, fetch, request, status
 from server import PROGRAM, ROOT, VERSION, become_nobody, free_port, wait_until
 
 FLAGS = ["--root", "--workers", "--bind", "--port", "--backend", "--accept", "--ws-echo",
-         "--ws-max-message", "--echo", "--list", "--max-connections", "--idle-timeout",
-         "--header-timeout", "--log", "--log-level", "--access-log", "--user", "--no-sandbox",
+         "--ws-max-message", "--echo", "--list", "--max-connections", "--busy-poll",
+         "--idle-timeout", "--header-timeout", "--log", "--log-level",
+         "--access-log", "--user", "--no-sandbox",
          "--version", "--help"]
 
 
@@ -153,7 +154,8 @@ def test_root_without_permission(public):
 def test_long_flags(launch):
     port = free_port()
     launch.plain("--bind", "127.0.0.1", "--port", port, "--workers", 2, "--accept", "shared",
-                 "--max-connections", 100, "--idle-timeout", 10, "--header-timeout", 5, port=port)
+                 "--max-connections", 100, "--idle-timeout", 10, "--header-timeout", 5,
+                 "--busy-poll", 50, port=port)
     assert len(status(("127.0.0.1", port))["workers"]) == 2
 
 

@@ -191,6 +191,30 @@ static void the_idle_hook_runs_before_it_waits(void **state)
     hand_close();
 }
 
+static void ignore(struct rn_op *op) { (void)op; }
+
+/* After a completion it goes on looking for that long, then waits. */
+static void it_looks_for_more_before_it_waits(void **state)
+{
+    (void)state;
+    struct rn_op op = {.complete = ignore};
+    hand_open((struct rn_runtime_options){.busy_poll_us = 50});
+    rn_op_start(hand_worker(0), &op, RN_NEVER);
+    hand_turn(0);
+    assert_int_equal(hand_backend(0)->until, RN_NEVER); /* nothing has come yet */
+    hand_put_done(hand_backend(0), (struct rn_completion){&op, NULL, 0, false});
+    hand_turn(0);
+    for (unsigned us = 0; us < 50; us += 7) {
+        hand_turn(0);
+        assert_int_equal(hand_backend(0)->until, 0);
+        hand_backend(0)->now += 7000;
+    }
+    hand_turn(0);
+    hand_turn(0);
+    assert_int_equal(hand_backend(0)->until, RN_NEVER);
+    hand_close();
+}
+
 static void it_does_not_wait_when_told_to_stop(void **state)
 {
     (void)state;
@@ -287,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_long_queue_is_cut),
         cmocka_unit_test(many_completions_are_all_handed_out),
         cmocka_unit_test(the_idle_hook_runs_before_it_waits),
+        cmocka_unit_test(it_looks_for_more_before_it_waits),
         cmocka_unit_test(it_does_not_wait_when_told_to_stop),
         cmocka_unit_test(a_post_rings_once),
         cmocka_unit_test(figures_are_exact),

@@ -23,6 +23,7 @@ const char help_text[] =
     "      --ws-max-message N    bytes in a message (default: 1048576)\n"
     "      --echo                answer requests with their body\n"
     "      --max-connections N   at once (default: by ulimit -n)\n"
+    "      --busy-poll N         microseconds to look for more before waiting\n"
     "      --idle-timeout S      seconds between requests (default: 60)\n"
     "      --header-timeout S    seconds for a request's head (default: 10)\n"
     "      --log FILE|-|none     (default: -, standard error)\n"
@@ -60,6 +61,7 @@ static const struct option options[] = {
     {NUMBER, FIELD(ws_message_max), 0, NULL},
     {FLAG, FIELD(echo), 0, NULL},
     {NUMBER, FIELD(server.connections_max), 1000000, NULL},
+    {NUMBER, FIELD(server.busy_poll_us), 1000000, NULL},
     {SECONDS, FIELD(server.idle_timeout), 1000000, NULL},
     {SECONDS, FIELD(server.header_timeout), 1000000, NULL},
     {TEXT, FIELD(log), 0, NULL},
