@@ -11,7 +11,8 @@ import servers
 from report import median
 from servers import SERVERS, Absent, Running
 
-LARGE = 1 << 20     # files from here on are counted by their bytes: a round has few whole ones
+LARGE = 1 << 20     # files from here on are counted by their bytes: a round has few whole ones,
+LARGE_SECONDS = 1.5     # and each connection has to get one even where it is short
 
 
 class Engine:
@@ -142,7 +143,8 @@ class Engine:
             # wrk knows only whole seconds: what isn't counted is done by ours.
             ours = row.load.tool == "wrk" and not count and loads.OURS.exists()
             load = replace(row.load, tool="runnel-bench") if ours else row.load
-            figures = loads.run(load, server.url(), self.load_cores(subject), self.warm)
+            figures = loads.run(load, server.url(), self.load_cores(subject),
+                                seconds_of(server.work, self.warm))
         finally:
             calls = counter.stop() if counter else None
         if calls is not None:
@@ -151,7 +153,8 @@ class Engine:
     def measured(self, row, subject, server):
         server.pids = machine.family(server.process.pid)
         watch, before = machine.Watch(), server.cpu()
-        figures = loads.run(row.load, server.url(), self.load_cores(subject), self.seconds)
+        figures = loads.run(row.load, server.url(), self.load_cores(subject),
+                            seconds_of(server.work, self.seconds))
         cpu = server.cpu() - before
         others = watch.others(cpu + figures["load_cpu"])
         if server.process.poll() is not None:
@@ -169,6 +172,10 @@ class Engine:
                 "rss_kib": rss, "pss_kib": pss, "server_share": cpu / figures["seconds"],
                 "load_share": figures["load_cpu"] / figures["seconds"], "others": others,
                 "disturbed": others > machine.DISTURBED}
+
+
+def seconds_of(work, seconds):
+    return max(seconds, LARGE_SECONDS) if work.size() >= LARGE else seconds
 
 
 def requests_of(figures, work):
