@@ -95,6 +95,7 @@ SAN ?= none
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -DRN_DEBUG -O1
 SAN_tsan := -fsanitize=thread -DRN_DEBUG -O1
 SAN_sim := -DRN_SYSCALL_HOOK -DRN_DEBUG -O2
+SAN_simasan := -DRN_SYSCALL_HOOK $(SAN_asan)
 SAN_none := -O2
 HOUT := build/hosted$(if $(filter-out none,$(SAN)),-$(SAN))
 HOSTED := $(BASE) -D_GNU_SOURCE -fPIC $(SAN_$(SAN))

@@ -25,6 +25,7 @@ struct request {
     uint32_t key, len;
     bool head_only;
     bool chunked;
+    bool expects; /* 100 (Continue); it doesn't wait for it, nor must it come */
 };
 
 enum reading { IN_HEAD, IN_BODY, IN_CHUNK_LINE, IN_CHUNK, BEHIND_CHUNK, IN_TRAILER };
@@ -126,6 +127,7 @@ static void append_request(struct client *client, const struct request *request,
                (size_t)snprintf(head, sizeof head, "Content-Length: %u\r\n", request->len));
     else if (body)
         append(client, "Transfer-Encoding: chunked\r\n", 28);
+    if (request->expects) append(client, "Expect: 100-continue\r\n", 22);
     append(client, "\r\n", 2);
     if (body) append_body(client, request);
 }
@@ -144,6 +146,7 @@ static void choose_request(struct request *request, uint32_t key)
         request->key = pick(SITE_FILES);
         request->len = site_file_len(request->key);
     }
+    request->expects = (request->kind == ECHO || request->kind == COLLECT) && chance(4);
     request->head_only = request->kind != ECHO && request->kind != COLLECT && chance(10);
 }
 
@@ -174,6 +177,11 @@ static void on_head(struct client *client)
     const struct request *request = &client->requests[client->answered];
     if (client->answered == client->count) fail("an answer that nobody asked for");
     if (sscanf(client->line, "HTTP/1.1 %3u ", &client->status) != 1) fail("no status line");
+    if (client->status == 100) {
+        if (!request->expects) fail("100 (Continue) that nobody asked for");
+        client->line_len = 0;
+        return;
+    }
     const char *length = field(client, "content-length"), *close = field(client, "connection");
     client->chunked = field(client, "transfer-encoding") != NULL;
     client->last = close && strncasecmp(close, "close", 5) == 0;
@@ -315,7 +323,8 @@ static enum rn_poll read_poll(struct rn_task *task, struct rn_cx *cx)
     struct rn_op *op = &client->reader_op;
     int result;
     RN_BEGIN(&client->reader_co);
-    while ((result = rn_stream_open(&client->stream, cx->worker, RN_IP4)) < 0) {
+    while ((result = rn_stream_open(&client->stream, cx->worker,
+                                    rn_address_family(&site.address))) < 0) {
         failed(client, "socket", result);
         rn_sleep(&client->reader_sleep, cx, RN_SECOND);
         RN_AWAIT(&client->reader_co, &client->reader_sleep, cx);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,13 +92,37 @@ static void catch_signals(void)
 
 /* ---- One seed -------------------------------------------------------------------------------- */
 
+static const char *call_name(long number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {RN_SIM_SWITCH, "switch"},          {RN_SIM_COMPLETION, "completion"},
+        {SYS_read, "read"},                 {SYS_write, "write"},
+        {SYS_close, "close"},               {SYS_socket, "socket"},
+        {SYS_bind, "bind"},                 {SYS_listen, "listen"},
+        {SYS_accept4, "accept4"},           {SYS_connect, "connect"},
+        {SYS_sendto, "sendto"},             {SYS_recvfrom, "recvfrom"},
+        {SYS_sendmsg, "sendmsg"},           {SYS_recvmsg, "recvmsg"},
+        {SYS_sendfile, "sendfile"},         {SYS_shutdown, "shutdown"},
+        {SYS_setsockopt, "setsockopt"},     {SYS_getsockname, "getsockname"},
+        {SYS_epoll_ctl, "epoll_ctl"},       {SYS_epoll_pwait2, "epoll_pwait2"},
+        {SYS_ppoll, "ppoll"},               {SYS_futex, "futex"},
+        {SYS_openat, "openat"},             {SYS_openat2, "openat2"},
+        {SYS_statx, "statx"},               {SYS_pread64, "pread64"},
+        {SYS_prlimit64, "prlimit64"},       {SYS_getrandom, "getrandom"},
+        {SYS_epoll_create1, "epoll_create1"}, {SYS_eventfd2, "eventfd2"},
+    };
+    for (unsigned i = 0; i < RN_COUNT(names); i++)
+        if (names[i].number == number) return names[i].name;
+    return "other";
+}
+
 static void on_call(void *context, const struct rn_sim_call *call)
 {
-    static const char *const names[] = {"", "switch", "completion"};
-    printf("%12.6f thread %u ", (double)(call->now - 1000 * RN_SECOND) / 1e9, call->thread);
-    if (call->number < 0) printf("%s", names[-call->number]);
-    else printf("call %ld", call->number);
-    printf(" (%ld, %ld) = %ld\n", call->a, call->b, call->result);
+    printf("%12.6f thread %u %s(%ld, %ld) = %ld\n", (double)(call->now - 1000 * RN_SECOND) / 1e9,
+           call->thread, call_name(call->number), call->a, call->b, call->result);
 }
 
 static void choose_faults(void)

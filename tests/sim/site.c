@@ -194,7 +194,8 @@ static int try_start(const struct rn_http_options *options)
 {
     int result = rn_http_server_new(&site.server, options);
     if (result < 0) return result;
-    check(rn_address_parse(&site.address, "127.0.0.1:8000", 0) == 0);
+    const char *where = site.is_unix ? "unix:@sim" : "127.0.0.1:8000";
+    check(rn_address_parse(&site.address, where, 0) == 0);
     result = rn_http_server_listen(site.server, &site.address);
     if (result == 0) result = rn_http_server_start(site.server);
     if (result < 0) rn_http_server_stop(site.server);
@@ -204,7 +205,8 @@ static int try_start(const struct rn_http_options *options)
 void site_open(unsigned clients)
 {
     uint32_t limit = between(2, 24);
-    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients > limit};
+    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients > limit,
+                         .is_unix = chance(5)};
     struct rn_http_options options = {
         .routes = routes,
         .route_count = RN_COUNT(routes),

@@ -27,6 +27,7 @@ enum { SITE_FILES = 4, COLLECT_MAX = 3000 };
 struct site {
     struct rn_http_server *server;
     struct rn_address address;
+    bool is_unix;
     bool patient; /* its timeouts are so long that only a lost wakeup reaches them */
     bool shrinking; /* its largest file becomes shorter at times */
     bool crowded; /* more clients than its limit of connections: it may refuse some */

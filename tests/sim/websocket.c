@@ -205,7 +205,8 @@ static enum rn_poll read_poll(struct rn_task *task, struct rn_cx *cx)
     struct rn_op *op = &client->reader_op;
     int result;
     RN_BEGIN(&client->reader_co);
-    while ((result = rn_stream_open(&client->stream, cx->worker, RN_IP4)) < 0) {
+    while ((result = rn_stream_open(&client->stream, cx->worker,
+                                    rn_address_family(&site.address))) < 0) {
         failed(client, "socket", result);
         rn_sleep(&client->reader_sleep, cx, RN_SECOND);
         RN_AWAIT(&client->reader_co, &client->reader_sleep, cx);
