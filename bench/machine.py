@@ -1,4 +1,5 @@
 """What the benchmark asks of the machine: processors, CPU time, memory, quiet, versions."""
+import functools
 import os
 import platform
 import re
@@ -21,7 +22,7 @@ def processors():
     return allowed[-1], allowed[-2]
 
 
-NICE = []   # the priority of server and load, when it isn't the ordinary one
+nice = 0    # the priority of server and load, set at the start
 
 
 def placed(cores):
@@ -29,10 +30,10 @@ def placed(cores):
     kernel groups processes by session, it is the group's priority that counts."""
     def place():
         os.sched_setaffinity(0, cores)
-        for value in filter(None, NICE):
-            os.setpriority(os.PRIO_PROCESS, 0, value)
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
             if os.access("/proc/self/autogroup", os.W_OK):
-                Path("/proc/self/autogroup").write_text(str(value), encoding="ascii")
+                Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
     return place
 
 
@@ -177,16 +178,15 @@ class SystemCalls:
         return int(found.group(1))
 
 
-def perf_counts(known=[]):
+@functools.cache
+def perf_counts():
     """Whether perf may count the system calls of a process; asked once."""
-    if not known:
-        try:
-            tried = subprocess.run(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "true"],
-                                   capture_output=True, text=True, timeout=20, check=False)
-            known.append(bool(re.search(r"^\d+,", tried.stderr, re.MULTILINE)))
-        except (OSError, subprocess.TimeoutExpired):
-            known.append(False)
-    return known[0]
+    try:
+        tried = subprocess.run(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "true"],
+                               capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return bool(re.search(r"^\d+,", tried.stderr, re.MULTILINE))
 
 
 def first_line(command):

@@ -180,10 +180,12 @@ def targets_table(results):
     """Heads, then a line for each target and each of ours."""
     lines = [["row", "target", "server", "measured", "compared with", ""]]
     for target in TARGETS:
+        place = results["rows"].get(target.row)
         for label, ratio, met, against in judge(results, target):
             verdict = {True: "met", False: "missed", None: "not judged"}[met]
             chosen = label.split(",")[0] == f"httpd {results.get('auto')}"
-            lines.append([results["rows"][target.row]["title"], target.text(),
+            unit = f" {place['unit']}" if target.against == "" else ""
+            lines.append([place["title"], target.text() + unit,
                           label + (" (auto)" if chosen else ""),
                           ratio if isinstance(ratio, str) else number(ratio), against, verdict])
     return lines

@@ -183,7 +183,7 @@ def main():
         sys.exit("bench: no such row in what was chosen")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    machine.NICE.append(chosen.nice)
+    machine.nice = chosen.nice
     servers.make_site()
     results = header()
     results["planned"] = [row.key for row in rows]

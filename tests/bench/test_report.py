@@ -111,6 +111,7 @@ def test_plain_figure_is_judged_by_itself():
         "httpd epoll", "ours", [{"value": 900}]))}}
     target = next(target for target in rows.TARGETS if target.row == "instructions")
     assert report.judge(found, target) == [("httpd epoll", 900, True, "")]
+    assert report.targets_table(found)[1][1] == "≤ 900 instructions"
 
 
 def test_nothing_is_judged_without_figures(results):
