@@ -299,13 +299,34 @@ static int poll(struct rn_backend *base, rn_ns until, struct rn_completion *done
     return (int)count;
 }
 
-static void submit(struct rn_backend *base, struct rn_op *op)
+static struct slot *add(struct backend *backend, struct rn_op *op)
 {
-    struct backend *backend = (struct backend *)base;
     rn_assert(backend->count < OPS_MAX);
     struct slot *slot = &backend->slots[backend->count++];
     *slot = (struct slot){.op = op};
     op->progress = 0;
+    return slot;
+}
+
+static bool attempt_at_once(struct rn_backend *base, struct rn_op *op)
+{
+    struct backend *backend = (struct backend *)base;
+    struct rn_sim *sim = backend->sim;
+    struct slot *slot = add(backend, op);
+    if (rn_sim_chance(sim, sim->options.faults.partial)) return false;
+    try(backend, slot);
+    if (!slot->done || slot->more) return false;
+    rn_sim_note(sim, RN_SIM_COMPLETION, op->code, op->fd, (long)slot->result);
+    op->result = slot->result;
+    op->buf = slot->buf;
+    backend->count--;
+    return true;
+}
+
+static void submit(struct rn_backend *base, struct rn_op *op)
+{
+    struct backend *backend = (struct backend *)base;
+    struct slot *slot = add(backend, op);
     if (rn_sim_random(backend->sim, 2)) return;
     /* At once, and the completion waits for the next turn. */
     bool waits_first = op->code == RN_OP_ACCEPT || op->code == RN_OP_NOP;
@@ -358,6 +379,7 @@ const struct rn_backend_vt rn_backend_sim = {
     .init = init,
     .now = now,
     .submit = submit,
+    .attempt = attempt_at_once,
     .cancel = cancel,
     .poll = poll,
     .wake = wake,
