@@ -39,7 +39,7 @@ PARTS = (
 ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurrent", "stress",
                    "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
-SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm")
+SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade")
 SIM_RUNS = 500  # seeds, of each
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".

@@ -40,6 +40,8 @@ struct client {
     rn_stream stream;
     uint8_t manner;
     bool half_closes, asks_to_close;
+    rn_ns delay;   /* before it comes */
+    bool one_shot; /* one request on a connection, and all of it at once */
     struct request requests[REQUESTS_MAX];
     unsigned count, answered;
     uint8_t *bytes; /* all requests, one behind the other */
@@ -58,6 +60,7 @@ struct client {
 
 static struct client clients[CLIENTS_MAX];
 static uint32_t ended;
+static uint32_t span; /* nanoseconds in which the clients come */
 static uint32_t only; /* in this run all ask for this kind, or for any: REQUEST_KINDS */
 bool site_stopped;
 
@@ -279,13 +282,13 @@ static enum rn_poll write_poll(struct rn_task *task, struct rn_cx *cx)
     size_t len;
     RN_BEGIN(&client->writer_co);
     while (client->sent < client->stop_at) {
-        if (chance(4)) {
+        if (!client->one_shot && chance(4)) {
             rn_sleep(&client->writer_sleep, cx, RN_MICROSECOND << pick(18));
             RN_AWAIT(&client->writer_co, &client->writer_sleep, cx);
         }
         len = client->stop_at - client->sent;
-        if (chance(2)) len = 1 + pick((uint32_t)len);
-        if (chance(8)) len = 1;
+        if (!client->one_shot && chance(2)) len = 1 + pick((uint32_t)len);
+        if (!client->one_shot && chance(8)) len = 1;
         rn_stream_write_all(client->stream, &client->writer_op, cx, client->bytes + client->sent,
                             len, rn_after(cx, patience));
         RN_AWAIT(&client->writer_co, &client->writer_op, cx);
@@ -323,6 +326,10 @@ static enum rn_poll read_poll(struct rn_task *task, struct rn_cx *cx)
     struct rn_op *op = &client->reader_op;
     int result;
     RN_BEGIN(&client->reader_co);
+    if (client->delay) {
+        rn_sleep(&client->reader_sleep, cx, client->delay);
+        RN_AWAIT(&client->reader_co, &client->reader_sleep, cx);
+    }
     while ((result = rn_stream_open(&client->stream, cx->worker,
                                     rn_address_family(&site.address))) < 0) {
         failed(client, "socket", result);
@@ -370,14 +377,16 @@ static void on_done(struct rn_task *task)
     count_up(&ended);
 }
 
-static void start_client(struct client *client, struct rn_runtime *runtime)
+static void start_client(struct client *client, struct rn_runtime *runtime, bool one_shot)
 {
     memset(client, 0, sizeof *client);
+    client->one_shot = one_shot;
     client->bytes = malloc(REQUESTS_MAX * (HEAD_MAX + 8 * (size_t)BODY_MAX));
     check(client->bytes);
-    client->manner = (uint8_t)(chance(3) ? between(RUDE, DEAF) : POLITE);
-    client->count = 1 + pick(REQUESTS_MAX);
-    client->asks_to_close = chance(3);
+    client->manner = (uint8_t)(!one_shot && chance(3) ? between(RUDE, DEAF) : POLITE);
+    client->count = one_shot ? 1 : 1 + pick(REQUESTS_MAX);
+    client->asks_to_close = one_shot || chance(3);
+    client->delay = one_shot ? pick(span) : 0;
     for (unsigned i = 0; i < client->count; i++) {
         struct request *request = &client->requests[i];
         choose_request(request, (uint32_t)(client - clients) << 8 | i);
@@ -385,7 +394,7 @@ static void start_client(struct client *client, struct rn_runtime *runtime)
     }
     client->stop_at = client->len;
     client->read_limit = pick(2000);
-    client->half_closes = client->manner == POLITE && chance(4);
+    client->half_closes = client->manner == POLITE && !one_shot && chance(4);
     if (client->manner == STALLING) client->stop_at = pick((uint32_t)client->len);
     if (client->manner == RUDE && chance(2)) client->stop_at = pick((uint32_t)client->len + 1);
     client->reader.poll = read_poll;
@@ -405,7 +414,7 @@ static void run_http(void)
     bool trouble = chance(3);
     if (trouble) site_trouble();
     for (unsigned i = 0; i < count; i++) {
-        start_client(&clients[i], runtime);
+        start_client(&clients[i], runtime, false);
         if (chance(3)) rest(RN_MICROSECOND << pick(20));
     }
     if (trouble) {
@@ -426,3 +435,27 @@ static void run_http(void)
 }
 
 const struct workload workload_http = {"http", run_http};
+
+/* New servers take over the old ones' sockets while clients come: none of them may notice. */
+static void run_upgrade(void)
+{
+    ended = 0;
+    only = REQUEST_KINDS;
+    site_stopped = false;
+    span = 1u << between(12, 31);
+    /* A server that ends waits a quarter of a second for what is on its way. */
+    if (run.faults.delay_max > 100 * RN_MICROSECOND) run.faults.delay_max = 100 * RN_MICROSECOND;
+    site_open(0);
+    struct rn_runtime *runtime = start_runtime(between(1, 2), pick_backend());
+    for (unsigned i = 0; i < CLIENTS_MAX; i++) start_client(&clients[i], runtime, true);
+    for (unsigned i = 1 + pick(3); i; i--) {
+        rest(pick(span / 2));
+        site_upgrade();
+    }
+    await_count(&ended, CLIENTS_MAX);
+    site_settle();
+    site_close();
+    stop_runtime(runtime);
+}
+
+const struct workload workload_upgrade = {"upgrade", run_upgrade};

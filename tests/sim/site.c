@@ -5,7 +5,10 @@
 
 #include <runnel/machine.h>
 
+#include "http/server.h"
 #include "sys/sys.h"
+
+enum { WORKERS_MAX = 3 };
 
 struct site site;
 
@@ -202,15 +205,12 @@ static int try_start(const struct rn_http_options *options)
     return result;
 }
 
-void site_open(unsigned clients)
+static struct rn_http_options choose_options(uint32_t limit)
 {
-    uint32_t limit = between(2, 24);
-    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients > limit,
-                         .is_unix = chance(5)};
-    struct rn_http_options options = {
+    return (struct rn_http_options){
         .routes = routes,
         .route_count = RN_COUNT(routes),
-        .workers = between(1, 3),
+        .workers = between(1, WORKERS_MAX),
         .backend = pick_backend(),
         .accept = chance(2) ? RN_ACCEPT_SHARED : RN_ACCEPT_REUSEPORT,
         .connections_max = limit,
@@ -220,9 +220,17 @@ void site_open(unsigned clients)
         .drain_timeout = RN_SECOND << pick(3),
         .ping_interval = timeout(),
     };
+}
+
+void site_open(unsigned clients)
+{
+    uint32_t limit = between(2, 24);
+    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients > limit,
+                         .is_unix = chance(5)};
+    struct rn_http_options options = choose_options(clients ? limit : 64);
     make_files();
     check(rn_static_open(&files, &(struct rn_static_options){.root = "/root", .cache_files = 2},
-                         options.workers) == 0);
+                         WORKERS_MAX) == 0);
     routes[RN_COUNT(routes) - 1].context = files;
     /* A start that fails leaves nothing behind, and the next one succeeds. */
     if (run.weather >= ROUGH && chance(3)) faults_on();
@@ -230,6 +238,22 @@ void site_open(unsigned clients)
     faults_off();
     if (result < 0) check(try_start(&options) == 0);
     faults_on();
+}
+
+void site_upgrade(void)
+{
+    struct rn_http_server *old = site.server;
+    struct rn_http_options options = choose_options(64);
+    faults_off();
+    check(rn_http_server_new(&site.server, &options) == 0);
+    for (struct rn_http_worker *worker = old->workers; worker; worker = worker->next)
+        for (unsigned i = 0; i < worker->listener_count; i++) {
+            int fd = rn_sys_fcntl(worker->listeners[i].fd, RN_K_F_DUPFD_CLOEXEC, 0);
+            check(fd >= 0 && rn_http_server_adopt(site.server, fd) == 0);
+        }
+    check(rn_http_server_start(site.server) == 0);
+    faults_on();
+    rn_http_server_stop(old);
 }
 
 /* ---- Trouble --------------------------------------------------------------------------------- */

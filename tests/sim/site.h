@@ -41,6 +41,8 @@ void site_open(unsigned clients);
  * buffers are taken; in calm weather only of those for input. And then it is over. */
 void site_trouble(void);
 void site_recover(void);
+/* A new server on the sockets of the old one, which finishes what it has and ends. */
+void site_upgrade(void);
 /* When nobody talks to it any more: its timeouts end what is left. */
 void site_settle(void);
 void site_close(void);
