@@ -18,7 +18,7 @@ struct rn_runtime_options {
     const struct rn_backend_vt *backend; /* rn_backend_select(), or another implementation */
     uint32_t tasks;                      /* for each worker; 0: 4,096 */
     uint32_t buffers;                    /* for each worker; 0: 4,096. Mapped when used */
-    uint32_t buffer_size;                /* bytes, a power of two; 0: 16,384 */
+    uint32_t buffer_size;                /* bytes, a power of two; 0: 32,768 */
     uint32_t shared_tasks;               /* waiting for whichever worker takes them; 0: 1,024 */
     /* Microseconds that a worker goes on looking after something came, before it waits: quicker
      * answers for a processor that is never idle. 0: none */

@@ -11,7 +11,7 @@ static int check_options(struct rn_runtime_options *options)
     if (options->workers > RN_WORKERS_MAX || !options->backend) return RN_E_MISUSE;
     if (options->tasks == 0) options->tasks = 4096;
     if (options->buffers == 0) options->buffers = 4096;
-    if (options->buffer_size == 0) options->buffer_size = 16384;
+    if (options->buffer_size == 0) options->buffer_size = 32768;
     if (options->shared_tasks == 0) options->shared_tasks = 1024;
     return 0;
 }

@@ -48,16 +48,13 @@ static uint32_t unmask(uint8_t *payload, size_t len, uint32_t mask)
 {
     /* A server's frames, when a client reads them; clients may not choose this key, but some do. */
     if (mask == 0) return 0;
-    uint64_t wide = (uint64_t)mask << 32 | mask;
-    uint8_t *end = payload + (len & ~(size_t)7);
-    if (payload != end) {
-        do {
-            uint64_t word = rn_load64(payload) ^ wide;
-            __builtin_memcpy(payload, &word, 8);
-            payload += 8;
-        } while (payload != end);
+    typedef uint32_t block __attribute__((vector_size(16), aligned(1), may_alias));
+    const block wide = {mask, mask, mask, mask};
+    for (; len >= sizeof wide; len -= sizeof wide) {
+        *(block *)(void *)payload ^= wide;
+        payload += sizeof wide;
     }
-    end += len % 8;
+    uint8_t *end = payload + len;
     for (; payload != end; payload++) {
         *payload ^= (uint8_t)mask;
         mask = rotate_right(mask, 8);

@@ -460,11 +460,11 @@ static size_t head_length(void)
     return (size_t)(strstr((char *)big, "\r\n\r\n") + 4 - (char *)big);
 }
 
-/* Head and body share a buffer of 16 KiB. */
+/* Head and body share a buffer of 32 KiB. */
 static void test_collect(void **state)
 {
     static const size_t chunks[] = {0, 100000, 1000, 7};
-    enum { TOGETHER = 16384 - sizeof(struct rn_buf) };
+    enum { TOGETHER = 32768 - sizeof(struct rn_buf) };
     char count[32];
     start();
     for (unsigned i = 0; i < RN_COUNT(chunks); i++) {
