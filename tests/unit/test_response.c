@@ -28,7 +28,7 @@ static uint64_t number(struct rn_request *request)
 static void on_whole(struct rn_request *request)
 {
     if (rn_respond(request, 200, "text/plain", big, number(request)) == 0) return;
-    assert_int_equal(rn_respond(request, 200, NULL, big, 17000), RN_E_LIMIT);
+    assert_int_equal(rn_respond(request, 200, NULL, big, 33000), RN_E_LIMIT);
     assert_int_equal(rn_respond(request, 500, NULL, "too large", 9), 0);
 }
 
