@@ -93,7 +93,7 @@ run: all
 # SAN=sim is the one whose system calls go through a hook, for the simulator.
 SAN ?= none
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -DRN_DEBUG -O1
-SAN_tsan := -fsanitize=thread -DRN_DEBUG -O1
+SAN_tsan := -fsanitize=thread -Wno-tsan -DRN_DEBUG -O1
 SAN_sim := -DRN_SYSCALL_HOOK -DRN_DEBUG -O2
 SAN_simasan := -DRN_SYSCALL_HOOK $(SAN_asan)
 SAN_none := -O2

@@ -24,6 +24,8 @@ PARTS = (
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "faults",       # each system call of a start, a service and a shutdown fails once
     "sim",          # whole servers and clients in virtual time; the simulator itself
+    "tsan",         # the threaded parts, and many workers, under the thread sanitizer
+    "asan",         # HTTP, WebSocket and ranges against httpd under ASan and UBSan
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -41,6 +43,10 @@ ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurr
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade")
 SIM_RUNS = 500  # seeds, of each
+ASAN_FILES = ("tests/e2e/test_ws.py", "tests/e2e/test_http_body.py",
+              "tests/e2e/test_static_range.py")
+TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "http_server",
+              "static_cache", "log")
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".
 SCRIPTS = {
@@ -137,11 +143,13 @@ def skip_reason(output, name):
     return f"({match.group(1).strip()})" if match else "(no reason given)"
 
 
-def cmocka(program, *arguments):
+def cmocka(program, *arguments, prefix=()):
     """Runs one cmocka program and shows its output when it failed."""
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="stdout", ASAN_OPTIONS="detect_leaks=1",
-                       UBSAN_OPTIONS="print_stacktrace=1")
-    code, output = run([str(program), *arguments], PROGRAM_TIMEOUT, env=environment, **CAPTURE)
+                       UBSAN_OPTIONS="print_stacktrace=1",
+                       TSAN_OPTIONS="suppressions=tests/sanitizers/tsan.supp")
+    code, output = run([*prefix, str(program), *arguments], PROGRAM_TIMEOUT, env=environment,
+                       **CAPTURE)
     name = " ".join([program.name, *arguments])
     tally = parse_cmocka(name, code, output)
     if tally.failed:
@@ -278,6 +286,29 @@ def part_e2e(name):
         "RUNNEL_HTTPD": "qemu-aarch64 build/aarch64/httpd", "RUNNEL_BACKENDS": "epoll,poll"})
 
 
+def part_asan():
+    """The hosted program under ASan and UBSan; the freestanding one with UBSan's traps."""
+    if not make("SAN=asan", "build/hosted-asan/httpd") or not make("DEBUG=1", "all"):
+        return Tally(failed=["asan: the build failed"])
+    tally = pytest_part("asan", *ASAN_FILES, environment={
+        "RUNNEL_HTTPD": "tests/sanitizers/asan", "RUNNEL_BACKENDS": "uring,epoll"})
+    tally.add(pytest_part("debug", *e2e_files("http_refused"), environment={
+        "RUNNEL_HTTPD": "build/debug/httpd", "RUNNEL_BACKENDS": "uring,epoll"}))
+    return tally
+
+
+def part_tsan():
+    programs = [f"build/hosted-tsan/tests/test_{name}" for name in TSAN_UNITS]
+    if not make("SAN=tsan", "build/hosted-tsan/httpd", *programs):
+        return Tally(failed=["tsan: the build failed"])
+    tally = Tally()
+    for program in programs:
+        tally.add(cmocka(ROOT / program, prefix=("setarch", "-R")))
+    tally.add(pytest_part("tsan", *e2e_files("concurrent"), environment={
+        "RUNNEL_HTTPD": "tests/sanitizers/tsan", "RUNNEL_BACKENDS": "uring,epoll"}))
+    return tally
+
+
 def part_bench():
     if not make("all", "bench-tests"):
         return Tally(failed=["bench: the build failed"])
@@ -295,7 +326,7 @@ def e2e_files(name):
 
 def run_part(name):
     others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
-              "sim": part_sim, "bench": part_bench}
+              "sim": part_sim, "bench": part_bench, "asan": part_asan, "tsan": part_tsan}
     if name in SCRIPTS:
         return part_script(name)
     return others[name]() if name in others else part_e2e(name)

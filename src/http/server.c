@@ -360,7 +360,8 @@ int rn_http_server_start(struct rn_http_server *server)
         .on_idle = flush_logs,
         .context = server,
     };
-    int result = rn_runtime_start(&server->runtime, &runtime);
+    struct rn_runtime *started; /* the server's own is set by the workers, who may need it now */
+    int result = rn_runtime_start(&started, &runtime);
     if (result < 0) server->runtime = NULL;
     return result;
 }
@@ -382,7 +383,10 @@ void rn_http_server_stop(struct rn_http_server *server)
     free_server(server);
 }
 
-struct rn_runtime *rn_http_server_runtime(struct rn_http_server *server) { return server->runtime; }
+struct rn_runtime *rn_http_server_runtime(struct rn_http_server *server)
+{
+    return __atomic_load_n(&server->runtime, __ATOMIC_RELAXED);
+}
 
 void rn_http_server_figures(const struct rn_http_server *server, unsigned index,
                             struct rn_http_figures *figures)
