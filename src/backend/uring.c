@@ -496,17 +496,35 @@ static int uring_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
     return (int)(count + harvest(u, done + count, max - count));
 }
 
-static void uring_submit(struct rn_backend *backend, struct rn_op *op)
+static void prepare(struct rn_backend *backend, struct rn_op *op)
 {
-    struct uring *u = (struct uring *)(void *)backend;
     /* The first data are often the last: then there is no multishot to cancel. */
     op->state = RATIONED;
     op->armed = false;
     op->progress = 0;
 #ifdef RN_DEBUG
-    u->in_flight++;
+    ((struct uring *)(void *)backend)->in_flight++;
 #endif
-    enqueue(u, op);
+}
+
+static void uring_submit(struct rn_backend *backend, struct rn_op *op)
+{
+    prepare(backend, op);
+    enqueue((struct uring *)(void *)backend, op);
+}
+
+/* Small answers wait for those of the other connections in this turn: one kind of work at a time
+ * keeps to the processor's caches. What has more to send does better while its socket is there. */
+static bool uring_attempt(struct rn_backend *backend, struct rn_op *op)
+{
+    struct uring *u = (struct uring *)(void *)backend;
+    if (op->code == RN_OP_SEND && !(op->flags & RN_OP_CORK)) {
+        uring_submit(backend, op);
+        return false;
+    }
+    prepare(backend, op);
+    op->result = attempt(u, op);
+    return op->result > RN_WAIT && finish(u, op);
 }
 
 static void uring_cancel(struct rn_backend *backend, struct rn_op *op)
@@ -684,6 +702,7 @@ const struct rn_backend_vt rn_backend_uring = {
     .init = uring_init,
     .now = uring_now,
     .submit = uring_submit,
+    .attempt = uring_attempt,
     .cancel = uring_cancel,
     .poll = uring_poll,
     .wake = uring_wake,
