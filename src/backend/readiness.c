@@ -22,7 +22,7 @@ enum {
     HUNG_UP = 4,  /* the end or an error is behind the data: no further edge announces it */
 };
 
-enum { TURNS_WITHOUT_EVENTS = 4 }; /* while there is other work */
+enum { TURNS_WITHOUT_EVENTS = 8 }; /* while there is other work */
 
 static void push(struct rn_op_list *list, struct rn_op *op)
 {
@@ -32,6 +32,13 @@ static void push(struct rn_op_list *list, struct rn_op *op)
     else
         list->head = op;
     list->tail = op;
+}
+
+/* A descriptor that the poller wasn't told of may have something, and is simply tried: what comes
+ * with a new connection is there mostly, and many end before they had to be waited for. */
+static bool may_have_input(const struct rn_readiness_entry *entry)
+{
+    return (entry->flags & (REGISTERED | READABLE)) != REGISTERED;
 }
 
 static unsigned sides(const struct rn_op *op)
@@ -114,7 +121,7 @@ static int64_t begin(struct rn_readiness *engine, struct rn_op *op)
             (on & RN_FOR_WRITE && entry->op[RN_WRITE_SIDE]))
             return RN_E_MISUSE;
         if (rn_attempts[op->code].traits & RN_ON_EVENT)
-            return entry->flags & READABLE ? RN_AGAIN : RN_WAIT;
+            return may_have_input(entry) ? RN_AGAIN : RN_WAIT;
         if (op->code == RN_OP_CLOSE) {
 #ifdef RN_DEBUG
             rn_assert(!entry->op[RN_READ_SIDE] && !entry->op[RN_WRITE_SIDE]);
@@ -169,7 +176,7 @@ static unsigned advance(struct rn_readiness *engine, struct rn_op *op, struct rn
     done->more = op->flags & RN_OP_MULTISHOT && result >= (op->code == RN_OP_RECV);
     if (!done->more)
         leave(engine, op);
-    else if (engine->table[op->fd].flags & READABLE)
+    else if (may_have_input(&engine->table[op->fd]))
         push(&engine->queue, op);
     else
         op->state = RN_WAITING;
@@ -225,12 +232,14 @@ int rn_readiness_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
         /* ppoll(2) copies its list, for which there may be no memory just now. */
         if (result < 0 && result != -RN_K_EINTR && result != -RN_K_ENOMEM) return result;
     }
-    /* The queue is a round: an op that goes on comes again behind all others. */
+    /* A round: an op that goes on comes again in the next, when what it gave was dealt with, which
+     * may have been its end. */
     unsigned count = 0;
-    struct rn_op *op;
+    struct rn_op *op, *last = engine->queue.tail;
     for (unsigned tries = 0; tries < max && (op = engine->queue.head); tries++) {
         engine->queue.head = op->next;
         count += advance(engine, op, done + count);
+        if (op == last) break;
     }
 #ifdef RN_DEBUG
     for (unsigned i = 0; i < count; i++) engine->inflight -= !done[i].more;
