@@ -175,16 +175,16 @@ int rn_worker_start(struct rn_worker *worker)
 void rn_worker_stop(struct rn_worker *worker)
 {
     const struct rn_runtime_options *options = &worker->runtime->options;
-    if (worker->started) {
-        if (options->on_stop) options->on_stop(worker, options->context);
-        worker->backend->vt->fini(worker->backend);
-    }
-    if (worker->pool.base) rn_pool_fini(&worker->pool);
+    if (worker->started && options->on_stop) options->on_stop(worker, options->context);
     rn_worker_enter(NULL);
 }
 
 void rn_worker_free(struct rn_worker *worker)
 {
+    /* What another one wakes it through is closed only here: a wake that came too late would be
+     * written to whatever has that descriptor by then. */
+    if (worker->started) worker->backend->vt->fini(worker->backend);
+    if (worker->pool.base) rn_pool_fini(&worker->pool);
     rn_slab_fini(&worker->slots);
     if (worker->backend) rn_unmap(worker->backend, worker->runtime->options.backend->size);
 }

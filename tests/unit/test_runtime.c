@@ -599,6 +599,39 @@ static void figures_can_be_read_to_the_end(void **state)
 }
 #endif
 
+/* What a worker is woken through stays until all have stopped: it would be a descriptor that
+ * somebody else has by then. */
+static unsigned stopped, finished;
+
+static void counted_fini(struct rn_backend *backend)
+{
+    add(&finished);
+    rn_backend_poll.fini(backend);
+}
+
+static void stop_last(struct rn_worker *worker, void *context)
+{
+    add(&stopped);
+    if (rn_worker_index(worker)) return;
+    wait_for(&stopped, 3);
+    usleep(20000);
+    assert_int_equal(load(&finished), 0);
+}
+
+static void wakes_end_after_all_have_stopped(void **state)
+{
+    struct rn_runtime *runtime = NULL;
+    struct rn_backend_vt counted = rn_backend_poll;
+    const struct rn_runtime_options options = {.workers = 3, .backend = &counted, .buffers = 16,
+                                               .on_stop = stop_last};
+    counted.fini = counted_fini;
+    stopped = finished = 0;
+    alarm(PATIENCE_S);
+    assert_int_equal(rn_runtime_start(&runtime, &options), 0);
+    stop(runtime);
+    assert_int_equal(finished, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -615,6 +648,7 @@ int main(void)
         cmocka_unit_test(joined_tasks_belong_to_the_joiner),
         cmocka_unit_test(a_task_is_cancelled_from_any_thread),
 #ifndef __SANITIZE_THREAD__
+        cmocka_unit_test(wakes_end_after_all_have_stopped),
         cmocka_unit_test(figures_can_be_read_to_the_end),
 #endif
     };
