@@ -19,11 +19,9 @@ static void refuse(struct rn_http_worker *worker, int fd)
     rn_sys_close(fd);
 }
 
-/* While it drains a worker serves what was accepted before its listeners stopped. */
 static void serve(struct rn_http_worker *worker, int fd)
 {
-    bool late = worker->draining && !worker->listening;
-    if (late || worker->conns.used == worker->conns.count) refuse(worker, fd);
+    if (worker->late || worker->conns.used == worker->conns.count) refuse(worker, fd);
     else rn_http_conn_start(worker, fd);
 }
 
@@ -127,8 +125,8 @@ static void on_accepted(struct rn_listener *listener, int fd)
 static void check_ended(struct rn_http_worker *worker)
 {
     struct rn_http_server *server = worker->server;
-    bool left = worker->listening || worker->conns.used;
-    if (!worker->draining || worker->ended || (left && worker->overdue < OVERDUE_MAX)) return;
+    bool left = worker->conns.used;
+    if (!worker->late || worker->ended || (left && worker->overdue < OVERDUE_MAX)) return;
     worker->ended = true;
     rn_timer_stop(worker->worker, &worker->drain);
     __atomic_fetch_add(&server->ended, 1, __ATOMIC_RELEASE);
@@ -150,12 +148,17 @@ void rn_http_conn_ended(struct rn_http_conn *conn)
 
 /* ---- A worker's life ------------------------------------------------------------------------- */
 
-/* Only then does the next worker stop: it has been handed all connections that it will get. */
+/* Workers stop listening one after the other. When the last one has, no connection is handed to any
+ * of them any more but those that are in their inboxes, and each is told so behind them. */
 static void stop_next(struct rn_http_worker *worker)
 {
     struct rn_http_worker *next = worker->next;
-    if (next) rn_worker_post(next->worker, &next->stop);
-    check_ended(worker);
+    if (next) {
+        rn_worker_post(next->worker, &next->stop);
+        return;
+    }
+    for (next = worker->server->workers; next; next = next->next)
+        rn_worker_post(next->worker, &next->stop);
 }
 
 static void on_listener_stopped(struct rn_listener *listener)
@@ -184,6 +187,11 @@ static void on_drain_timeout(struct rn_timer *timer, rn_ns now)
 static void on_stop(struct rn_worker *running, struct rn_node *node)
 {
     struct rn_http_worker *worker = rn_container_of(node, struct rn_http_worker, stop);
+    if (worker->draining) {
+        worker->late = true;
+        check_ended(worker);
+        return;
+    }
     worker->draining = true;
     for_listeners(worker, rn_listener_stop);
     for_conns(worker, rn_stream_driver_shutdown);

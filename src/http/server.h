@@ -131,6 +131,7 @@ struct rn_http_worker {
     rn_ns date_until;         /* `prefix` is right until then */
     uint8_t log_level;        /* enum rn_log_level */
     bool draining;
+    bool late;  /* and no connection comes any more */
     bool ended; /* and drained, or given up */
     unsigned listening;
     union {
