@@ -22,14 +22,21 @@ struct rn_traffic {
     uint64_t bytes_out;
 };
 
+struct rn_stream_driver;
+
+/* What drivers of one kind and worker share. */
+struct rn_stream_kind {
+    /* the descriptor is closed: the driver's memory is the caller's again */
+    void (*closed)(struct rn_stream_driver *driver);
+    struct rn_traffic *traffic; /* counted here */
+    rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
+};
+
 struct rn_stream_driver {
     /* set by the caller */
     struct rn_machine *machine;
-    /* the descriptor is closed: the memory is the caller's again */
-    void (*closed)(struct rn_stream_driver *driver);
+    const struct rn_stream_kind *kind;
     rn_stream stream;
-    struct rn_traffic *traffic; /* counted here, shared by as many drivers as the caller likes */
-    rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
     /* private */
     struct rn_driver_sending *sending;
     struct rn_buf *held; /* received and not consumed, oldest first */

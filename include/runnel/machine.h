@@ -68,6 +68,7 @@ enum {
 struct rn_machine {
     const struct rn_machine_vt *vt;
     uint8_t flags;
+    uint8_t own; /* the machine's own use: a driver doesn't look at it */
 };
 
 struct rn_machine_vt {

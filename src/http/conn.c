@@ -49,7 +49,7 @@ static void settle(struct rn_http_conn *conn, rn_ns now)
         rn_http_debug(conn, "[HTTP] fd=%d done, closing", 0);
     }
     rn_request_free(request);
-    conn->deadline = conn->upgraded ? now + options_of(conn)->ping_interval
+    conn->deadline = rn_http_conn_is(conn, RN_HTTP_UPGRADED) ? now + options_of(conn)->ping_interval
                                     : now + options_of(conn)->idle_timeout;
 }
 
@@ -94,8 +94,8 @@ static size_t head_input(struct rn_http_conn *conn, rn_ns now, const uint8_t *in
 static void end_of_input(struct rn_http_conn *conn)
 {
     struct rn_request *request = conn->request;
-    conn->eof = true;
-    if (conn->upgraded) {
+    conn->machine.own |= RN_HTTP_EOF;
+    if (rn_http_conn_is(conn, RN_HTTP_UPGRADED)) {
         conn->machine.flags |= RN_MACHINE_DONE;
     } else if (!request || request->phase == RN_REQUEST_HEAD) {
         conn->machine.flags |= RN_MACHINE_DONE;
@@ -151,8 +151,9 @@ static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_
     struct rn_http_conn *conn = conn_of(machine);
     size_t used = 0;
     if (!len) end_of_input(conn);
-    else if (conn->upgraded) used = rn_websocket_input(conn, now, in, len, out);
-    else used = request_input(conn, now, in, len, out);
+    else if (!rn_http_conn_is(conn, RN_HTTP_UPGRADED))
+        used = request_input(conn, now, in, len, out);
+    else used = rn_websocket_input(conn, now, in, len, out);
     settle(conn, now);
     /* Busy, not short of input: the end of it must not be told before this was taken. */
     if (!used && len && conn->request && conn->request->phase != RN_REQUEST_HEAD)
@@ -167,7 +168,7 @@ static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out
     struct rn_http_conn *conn = conn_of(machine);
     struct rn_request *request = conn->request;
     machine->flags &= (uint8_t)~RN_MACHINE_PAUSE; /* something may have changed */
-    if (conn->upgraded && !request) return rn_websocket_pop(conn, out);
+    if (rn_http_conn_is(conn, RN_HTTP_UPGRADED) && !request) return rn_websocket_pop(conn, out);
     if (!request || request->phase == RN_REQUEST_HEAD) return false;
     uint32_t before = out->len;
     lend_output(request, out);
@@ -181,8 +182,8 @@ static void on_tick(struct rn_machine *machine, rn_ns now, struct rn_out *out)
 {
     struct rn_http_conn *conn = conn_of(machine);
     struct rn_request *request = conn->request;
-    conn->worker->figures.timeouts += !conn->upgraded;
-    if (conn->upgraded) {
+    conn->worker->figures.timeouts += !rn_http_conn_is(conn, RN_HTTP_UPGRADED);
+    if (rn_http_conn_is(conn, RN_HTTP_UPGRADED)) {
         rn_websocket_tick(conn, now, out);
     } else if (!request) {
         machine->flags |= RN_MACHINE_DONE;
@@ -207,7 +208,7 @@ static rn_ns deadline(const struct rn_machine *machine)
 static void on_shutdown(struct rn_machine *machine, rn_ns now, struct rn_out *out)
 {
     struct rn_http_conn *conn = conn_of(machine);
-    if (conn->upgraded) rn_websocket_shutdown(conn, now, out);
+    if (rn_http_conn_is(conn, RN_HTTP_UPGRADED)) rn_websocket_shutdown(conn, now, out);
     else if (conn->request) conn->request->close = true;
     else conn->deadline = now + drain_grace;
 }
@@ -221,10 +222,10 @@ static const struct rn_machine_vt machine_vt = {
     .on_shutdown = on_shutdown,
 };
 
-static void on_closed(struct rn_stream_driver *driver)
+void rn_http_conn_closed(struct rn_stream_driver *driver)
 {
     struct rn_http_conn *conn = rn_container_of(driver, struct rn_http_conn, driver);
-    if (conn->upgraded) rn_websocket_lost(conn);
+    if (rn_http_conn_is(conn, RN_HTTP_UPGRADED)) rn_websocket_lost(conn);
     if (conn->request) rn_request_lost(conn->request);
     if (!conn->request || !conn->request->task_alive) rn_http_conn_ended(conn);
 }
@@ -239,10 +240,8 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd)
     conn->deadline = rn_worker_now(worker->worker) +
                      (worker->draining ? drain_grace : worker->server->options.idle_timeout);
     conn->driver.machine = &conn->machine;
-    conn->driver.closed = on_closed;
+    conn->driver.kind = &worker->kind;
     conn->driver.stream = (rn_stream){worker->worker, fd};
-    conn->driver.traffic = &worker->traffic;
-    conn->driver.write_timeout = worker->server->options.write_timeout;
     worker->figures.accepted++;
     worker->figures.connections++;
     rn_http_debug(conn, "[ACCEPT] fd=%d", 0);

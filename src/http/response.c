@@ -91,7 +91,8 @@ static bool must_close(const struct rn_request *request)
 {
     const struct rn_http1_request *http1 = &request->http1;
     return !http1->keep_alive || request->close || request->conn->worker->draining ||
-           request->conn->eof || (request->continue_due && !rn_http1_body_done(&request->body));
+           rn_http_conn_is(request->conn, RN_HTTP_EOF) ||
+           (request->continue_due && !rn_http1_body_done(&request->body));
 }
 
 /* The fields below need no more than this, without the type. */

@@ -208,6 +208,8 @@ static int start_worker(struct rn_worker *running, void *context)
     worker->worker = running;
     __atomic_store_n(&server->runtime, rn_worker_runtime(running), __ATOMIC_RELAXED);
     worker->drain.expire = on_drain_timeout;
+    worker->kind = (struct rn_stream_kind){rn_http_conn_closed, &worker->traffic,
+                                           server->options.write_timeout};
     worker->stop.run = on_stop;
     worker->resume.run = on_resume;
     rn_worker_set_local(running, worker);

@@ -38,6 +38,12 @@ struct rn_websocket {
     bool pinged;
 };
 
+/* Of a connection, in machine.own. */
+enum {
+    RN_HTTP_EOF = 1,
+    RN_HTTP_UPGRADED = 2, /* `socket` is alive */
+};
+
 /* One connection: a driver and the machine it drives. */
 struct rn_http_conn {
     struct rn_slab_item item;
@@ -45,8 +51,6 @@ struct rn_http_conn {
     struct rn_http_worker *worker;
     struct rn_request *request; /* NULL between requests */
     rn_ns deadline;
-    bool eof;
-    bool upgraded; /* `socket` is alive */
     struct rn_websocket socket;
     struct rn_stream_driver driver;
 };
@@ -128,7 +132,8 @@ struct rn_http_worker {
     struct rn_http_server *server;
     struct rn_worker *worker; /* NULL until it runs */
     struct rn_http_worker *next; /* of the same server */
-    rn_ns date_until;         /* `prefix` is right until then */
+    struct rn_stream_kind kind; /* of its connections' drivers */
+    rn_ns date_until;           /* `prefix` is right until then */
     uint8_t log_level;        /* enum rn_log_level */
     bool draining;
     bool late;  /* and no connection comes any more */
@@ -168,6 +173,11 @@ struct rn_http_server {
     struct rn_http_worker workers[];
 };
 
+static inline bool rn_http_conn_is(const struct rn_http_conn *conn, unsigned what)
+{
+    return conn->machine.own & what;
+}
+
 static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
 {
     return conn->driver.stream.fd;
@@ -177,6 +187,7 @@ static inline int rn_http_conn_fd(const struct rn_http_conn *conn)
 /* Logs a line about a connection at the debug level: its descriptor and one more number (%u). */
 void rn_http_debug(struct rn_http_conn *conn, const char *format, uint64_t number);
 void rn_http_conn_start(struct rn_http_worker *worker, int fd);
+void rn_http_conn_closed(struct rn_stream_driver *driver);
 
 /* http/server.c */
 void rn_http_conn_ended(struct rn_http_conn *conn);

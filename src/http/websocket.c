@@ -55,7 +55,7 @@ void rn_websocket_upgrade(struct rn_request *request)
     rn_ws_init(&socket->ws, RN_WS_SERVER,
                handler->message_max ? handler->message_max : MESSAGE_MAX_DEFAULT);
     socket->route = request->route;
-    conn->upgraded = true;
+    conn->machine.own |= RN_HTTP_UPGRADED;
     conn->worker->figures.websockets++;
     rn_http_debug(conn, "[WS] fd=%d handshake complete", 0);
     if (!handler->opened) return;

@@ -70,7 +70,7 @@ static void put(struct rn_stream_driver *driver, struct rn_buf *buf)
 static void on_closed(struct rn_op *op)
 {
     struct rn_stream_driver *driver = op->owner;
-    driver->closed(driver);
+    driver->kind->closed(driver);
 }
 
 RN_INLINE void drop_tail(struct rn_out *out)
@@ -209,7 +209,7 @@ static void send_output(struct rn_stream_driver *driver)
     }
     op->flags = out->file_length && code != RN_OP_SENDFILE ? RN_OP_CORK : 0;
     sending->seen = 0;
-    sending->deadline = rn_worker_now(driver->stream.worker) + driver->write_timeout;
+    sending->deadline = rn_worker_now(driver->stream.worker) + driver->kind->write_timeout;
     ready(driver, op, code, on_sent);
     driver->state |= rn_op_try(driver->stream.worker, op) ? SENT : SENDING;
 }
@@ -225,7 +225,7 @@ static bool sent(struct rn_stream_driver *driver)
         teardown(driver);
         return false;
     }
-    driver->traffic->bytes_out += (uint64_t)op->result;
+    driver->kind->traffic->bytes_out += (uint64_t)op->result;
     if (file_length != out->file_length) {
         out->len = 0; /* the head of a file, which follows */
         return true;
@@ -320,7 +320,7 @@ static void on_received(struct rn_op *op)
     struct rn_stream_driver *driver = op->owner;
     struct rn_buf *buf = op->buf;
     bool paused = op->result == -RN_K_ECANCELED && (driver->state & PAUSING);
-    if (op->result > 0) driver->traffic->bytes_in += (uint64_t)op->result;
+    if (op->result > 0) driver->kind->traffic->bytes_in += (uint64_t)op->result;
     if (!rn_op_inflight(op)) driver->state &= ~PAUSING;
     if (driver->state & (CLOSING | LINGERING)) {
         if (buf) put(driver, buf);
@@ -388,7 +388,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
             return;
         }
         sending->seen = sending->op.progress;
-        sending->deadline = now + driver->write_timeout;
+        sending->deadline = now + driver->kind->write_timeout;
         set_timer(driver);
     } else {
         driver->state |= PENDING | DUE;

@@ -19,6 +19,7 @@ struct bed {
     struct line_machine line;
     struct rn_stream_driver driver;
     struct rn_traffic traffic;
+    struct rn_stream_kind kind;
     unsigned closed;
     char *sent; /* what went out, with a terminator */
     size_t sent_len;
@@ -38,10 +39,9 @@ static inline void bed_start(struct bed *bed)
     line_machine_init(&bed->line);
     bed->sent = calloc(1, SENT_MAX);
     bed->driver.machine = &bed->line.machine;
-    bed->driver.closed = bed_closed;
+    bed->kind = (struct rn_stream_kind){bed_closed, &bed->traffic, WRITE_TIMEOUT_S * RN_SECOND};
+    bed->driver.kind = &bed->kind;
     bed->driver.stream = (rn_stream){hand_worker(0), socket(AF_INET, SOCK_STREAM, 0)};
-    bed->driver.traffic = &bed->traffic;
-    bed->driver.write_timeout = WRITE_TIMEOUT_S * RN_SECOND;
     assert_true(bed->driver.stream.fd >= 0);
     rn_stream_driver_start(&bed->driver);
     hand_settle();

@@ -38,6 +38,8 @@ static void on_closed(struct rn_stream_driver *driver)
     closed++;
 }
 
+static const struct rn_stream_kind kind = {on_closed, &traffic, 60 * RN_SECOND};
+
 static void on_accepted(struct rn_listener *from, int fd)
 {
     struct conn *conn = conns;
@@ -47,10 +49,8 @@ static void on_accepted(struct rn_listener *from, int fd)
     conn->line.file_fd = file_fd;
     conn->alive = true;
     conn->driver.machine = &conn->line.machine;
-    conn->driver.closed = on_closed;
+    conn->driver.kind = &kind;
     conn->driver.stream = (rn_stream){from->worker, fd};
-    conn->driver.traffic = &traffic;
-    conn->driver.write_timeout = 60 * RN_SECOND;
     rn_stream_driver_start(&conn->driver);
     accepted++;
 }
