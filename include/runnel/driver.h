@@ -41,9 +41,8 @@ struct rn_stream_driver {
     struct rn_driver_sending *sending;
     struct rn_buf *held; /* received and not consumed, oldest first */
     uint16_t state;
-    struct rn_timer timer;
     struct rn_node node;
-    struct rn_pool_wait wait;
+    /* also for closing; its timer is the driver's, and its `arg` what waits for a buffer */
     struct rn_op recv;
 };
 

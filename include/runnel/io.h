@@ -140,6 +140,7 @@ enum {
     /* set on a completion */
     RN_OP_MORE = 16,     /* further completions follow */
     /* private to the worker */
+    RN_OP_TIMED = 8, /* it has had a deadline */
     RN_OP_EXPIRED = 32,
     RN_OP_CANCELLED = 64,
     RN_OP_INFLIGHT = 128,
@@ -170,7 +171,7 @@ struct rn_op {
     struct rn_op *next;                 /* the backend's */
     void (*complete)(struct rn_op *op); /* called for each completion */
     void *owner;                        /* the caller's */
-    struct rn_timer timer;              /* the deadline */
+    struct rn_timer timer;              /* the deadline; when it has none, the caller's */
     int64_t result;
     struct rn_buf *buf;
     uint64_t progress; /* bytes done of an ALL op */
@@ -210,6 +211,7 @@ struct rn_op {
         } open;
         uint32_t events;
         int32_t how;
+        struct rn_pool_wait wait; /* the caller's: RECV has no arguments */
     } arg;
 };
 

@@ -10,27 +10,35 @@ static void expire(struct rn_timer *timer, rn_ns now)
     rn_op_cancel(rn_worker_current(), op);
 }
 
-static void ready(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+static void set_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+{
+    if (!(op->flags & RN_OP_TIMED)) {
+        op->flags |= RN_OP_TIMED;
+        op->timer.link = NULL;
+        op->timer.expire = expire;
+    }
+    rn_wheel_add(&worker->wheel, &op->timer, deadline);
+}
+
+static void ready(struct rn_worker *worker, struct rn_op *op)
 {
     op->flags = (op->flags & (RN_OP_MULTISHOT | RN_OP_ALL | RN_OP_CORK)) | RN_OP_INFLIGHT;
     op->progress = 0;
     op->buf = NULL;
-    op->timer.link = NULL;
-    op->timer.expire = expire;
-    if (deadline != RN_NEVER) rn_wheel_add(&worker->wheel, &op->timer, deadline);
     worker->ops++;
 }
 
 void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
 {
-    ready(worker, op, deadline);
+    ready(worker, op);
+    if (deadline != RN_NEVER) set_deadline(worker, op, deadline);
     worker->backend->vt->submit(worker->backend, op);
 }
 
 bool rn_op_try(struct rn_worker *worker, struct rn_op *op)
 {
     struct rn_backend *backend = worker->backend;
-    ready(worker, op, RN_NEVER);
+    ready(worker, op);
     if (!backend->vt->attempt) {
         backend->vt->submit(backend, op);
         return false;
@@ -43,7 +51,7 @@ bool rn_op_try(struct rn_worker *worker, struct rn_op *op)
 
 void rn_op_deadline(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
 {
-    if (op->flags & RN_OP_INFLIGHT) rn_wheel_add(&worker->wheel, &op->timer, deadline);
+    if (op->flags & RN_OP_INFLIGHT) set_deadline(worker, op, deadline);
 }
 
 void rn_op_cancel(struct rn_worker *worker, struct rn_op *op)

@@ -112,7 +112,7 @@ static void complete(struct rn_worker *worker, const struct rn_completion *done)
     if (done->more) {
         op->flags |= RN_OP_MORE;
     } else {
-        if (op->timer.link) rn_wheel_remove(&worker->wheel, &op->timer);
+        if (op->flags & RN_OP_TIMED) rn_wheel_remove(&worker->wheel, &op->timer);
         if ((op->flags & RN_OP_EXPIRED) && op->result == -RN_K_ECANCELED)
             op->result = -RN_K_ETIMEDOUT;
         op->flags &= (uint8_t) ~(RN_OP_MORE | RN_OP_INFLIGHT);

@@ -112,8 +112,8 @@ static void teardown(struct rn_stream_driver *driver)
     struct rn_op *op = &driver->recv;
     if (!(driver->state & CLOSING)) {
         driver->state |= CLOSING;
-        rn_timer_stop(worker, &driver->timer);
-        rn_pool_wait_cancel(rn_worker_pool(worker), &driver->wait);
+        rn_timer_stop(worker, &driver->recv.timer);
+        rn_pool_wait_cancel(rn_worker_pool(worker), &driver->recv.arg.wait);
         drop_held(driver);
         rn_op_cancel(worker, op);
         if (driver->state & SENDING) rn_op_cancel(worker, &driver->sending->op);
@@ -172,10 +172,10 @@ static bool take_sending(struct rn_stream_driver *driver)
     struct rn_pool *pool = rn_worker_pool(driver->stream.worker);
     struct rn_buf *buf = rn_pool_take_reserved(pool);
     if (!buf) {
-        rn_pool_wait(pool, &driver->wait);
+        rn_pool_wait(pool, &driver->recv.arg.wait);
         return false;
     }
-    rn_pool_wait_cancel(pool, &driver->wait);
+    rn_pool_wait_cancel(pool, &driver->recv.arg.wait);
     struct rn_driver_sending *sending = (struct rn_driver_sending *)(void *)buf->data;
     sending->out.data = buf->data + sizeof *sending;
     sending->out.cap = buf->cap - (uint32_t)sizeof *sending;
@@ -364,10 +364,10 @@ static void set_reading(struct rn_stream_driver *driver)
 
 static void set_timer(struct rn_stream_driver *driver)
 {
-    struct rn_timer *timer = &driver->timer;
+    struct rn_timer *timer = &driver->recv.timer;
     rn_ns deadline;
     if (driver->state & SENDING) deadline = driver->sending->deadline;
-    else if (driver->wait.waiting) deadline = RN_NEVER; /* nothing can be done without a buffer */
+    else if (driver->recv.arg.wait.waiting) deadline = RN_NEVER; /* nothing goes without a buffer */
     else deadline = driver->machine->vt->deadline(driver->machine);
     /* Moved later it is only noted: the wheel looks again when the old time has come. */
     if (timer->link && deadline >= timer->deadline)
@@ -378,7 +378,7 @@ static void set_timer(struct rn_stream_driver *driver)
 
 static void on_timer(struct rn_timer *timer, rn_ns now)
 {
-    struct rn_stream_driver *driver = rn_container_of(timer, struct rn_stream_driver, timer);
+    struct rn_stream_driver *driver = rn_container_of(timer, struct rn_stream_driver, recv.timer);
     struct rn_driver_sending *sending = driver->sending;
     if (driver->state & LINGERING) {
         teardown(driver);
@@ -407,7 +407,7 @@ static void finish(struct rn_stream_driver *driver, rn_ns now)
     }
     start_linger(driver);
     set_reading(driver);
-    rn_timer_start(driver->stream.worker, &driver->timer, now + linger_time);
+    rn_timer_start(driver->stream.worker, &driver->recv.timer, now + linger_time);
 }
 
 static void pump(struct rn_stream_driver *driver)
@@ -465,7 +465,7 @@ void rn_stream_driver_kick(struct rn_stream_driver *driver)
 
 static void on_buffer(struct rn_pool_wait *wait)
 {
-    rn_stream_driver_kick(rn_container_of(wait, struct rn_stream_driver, wait));
+    rn_stream_driver_kick(rn_container_of(wait, struct rn_stream_driver, recv.arg.wait));
 }
 
 void rn_stream_driver_shutdown(struct rn_stream_driver *driver)
@@ -476,8 +476,8 @@ void rn_stream_driver_shutdown(struct rn_stream_driver *driver)
 
 void rn_stream_driver_start(struct rn_stream_driver *driver)
 {
-    driver->timer.expire = on_timer;
-    driver->wait.ready = on_buffer;
+    driver->recv.timer.expire = on_timer;
+    driver->recv.arg.wait.ready = on_buffer;
     set_reading(driver);
     set_timer(driver);
 }

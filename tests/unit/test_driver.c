@@ -487,12 +487,12 @@ static void buffers_go_to_those_who_wait_in_turn(void **state)
     hand_settle();
     rn_stream_driver_kick(&third.driver);
     hand_settle();
-    assert_true(first->driver.wait.waiting);
-    assert_true(second.driver.wait.waiting && third.driver.wait.waiting);
+    assert_true(first->driver.recv.arg.wait.waiting);
+    assert_true(second.driver.recv.arg.wait.waiting && third.driver.recv.arg.wait.waiting);
     give_back_one();
     assert_non_null(bed_send_op(first));
     bed_take(first, RN_OP_SEND); /* its buffer comes back, and the others get to look */
-    assert_false(second.driver.wait.waiting || third.driver.wait.waiting);
+    assert_false(second.driver.recv.arg.wait.waiting || third.driver.recv.arg.wait.waiting);
     while (hoarded) give_back_one();
     bed_end(&second);
     bed_close(&second, false);
@@ -515,7 +515,7 @@ static void a_connection_that_ends_passes_the_buffer_on(void **state)
     second.line.slow = second.line.answered = true;
     rn_stream_driver_kick(&second.driver);
     hand_settle();
-    assert_true(first->driver.wait.waiting && second.driver.wait.waiting);
+    assert_true(first->driver.recv.arg.wait.waiting && second.driver.recv.arg.wait.waiting);
     rn_pool_put(&hand_worker(0)->pool, hoard[--hoarded]);
     rn_stream_driver_abort(&first->driver);
     hand_settle();

@@ -278,7 +278,7 @@ static struct bed *bed_in_phase(enum phase phase, struct hoard *hoard)
         bed_receive(bed, "echo x\n", 7, true);
         hoard_buffers(hoard);
         hand_settle();
-        assert_true(bed->driver.wait.waiting);
+        assert_true(bed->driver.recv.arg.wait.waiting);
         break;
     case SHUTTING: bed_give(bed, "close\n"); break;
     case LINGERING:
