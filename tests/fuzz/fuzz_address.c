@@ -33,24 +33,26 @@ static void check_text(const char *text)
     require(family == RN_IP4 || family == RN_IP6 || family == RN_UNIX);
     size_t len = rn_address_format(&address, format);
     require(len < sizeof format && strlen(format) == len);
-    if (strstr(format, "::ffff:") && strchr(format, '.')) return; /* is written and not read */
     require(rn_address_parse(&again, format, 1) == 0);
     require(again.len == address.len && !memcmp(again.bytes, address.bytes, again.len));
 }
 
-/* Any bytes are an IPv6 address. The libc writes "::1.2.3.4" for what RFC 5952 doesn't name. */
+/* Any bytes are an IPv6 address. Where they hold an IPv4 one the libc writes it dotted, which is
+ * not read here, and so not written. */
 static void check_bytes(rn_bytes in)
 {
-    struct rn_address address = {.len = sizeof(struct sockaddr_in6)};
+    struct rn_address address = {.len = sizeof(struct sockaddr_in6)}, again;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)address.bytes;
     char format[RN_ADDRESS_TEXT_MAX], plain[INET6_ADDRSTRLEN], whole[RN_ADDRESS_TEXT_MAX];
     in6->sin6_family = AF_INET6;
     memcpy(&in6->sin6_addr, in.ptr, 16);
     memcpy(&in6->sin6_port, in.ptr + 16, 2);
-    if (IN6_IS_ADDR_V4COMPAT(&in6->sin6_addr)) return;
+    rn_address_format(&address, format);
+    require(rn_address_parse(&again, format, 1) == 0);
+    require(again.len == address.len && !memcmp(again.bytes, address.bytes, again.len));
+    if (IN6_IS_ADDR_V4COMPAT(&in6->sin6_addr) || IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) return;
     inet_ntop(AF_INET6, &in6->sin6_addr, plain, sizeof plain);
     snprintf(whole, sizeof whole, "[%s]:%u", plain, ntohs(in6->sin6_port));
-    rn_address_format(&address, format);
     require(!strcmp(format, whole));
     require(rn_address_port(&address) == ntohs(in6->sin6_port));
 }

@@ -63,7 +63,8 @@ def run_one(name, options, seconds):
         return name, executions, None
     unit = re.search(r"Test unit written to (\S+)", result.stdout)
     repeat = f"{BUILD}/fuzz_{name} {unit.group(1) if unit else '(no input was written)'}"
-    tail = "\n".join(result.stdout.splitlines()[-60:])
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("#")]
+    tail = "\n".join(lines[-40:])
     return name, executions, f"{tail}\nrepeat with: {repeat}"
 
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TREE = ROOT / "build/mutants/tree"
 BUILD_SECONDS = 600
 TEST_SECONDS = 60
-FUZZ_RUNS = 40000
+FUZZ_RUNS = 4000
 LEFT_OUT = {"build", ".git", "__pycache__", ".pytest_cache"}
 
 
