@@ -34,7 +34,7 @@ class Broken(Exception):
 def run(command, seconds):
     """The exit code and the output; a command that doesn't end is ended, and counts as failed."""
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", PYTHONDONTWRITEBYTECODE="1",
-                       RUNNEL_BACKENDS=os.environ.get("RUNNEL_BACKENDS", "epoll,uring,poll"))
+                       RUNNEL_BACKENDS="epoll")
     process = subprocess.Popen(command, cwd=TREE, stdout=subprocess.PIPE, env=environment,
                                stderr=subprocess.STDOUT, text=True, errors="replace",
                                start_new_session=True)
