@@ -7,7 +7,7 @@
 
 #include "sys/sys.h"
 
-enum { LINKS_MAX = 5, STEPS_MAX = 120, PIECE_MAX = 6000 };
+enum { LINKS_MAX = 5, STEPS_MAX = 120, PIECE_MAX = 6000, FILE_LEN = 32768 };
 
 /* An op, and what was done to it. */
 struct act {
@@ -26,6 +26,7 @@ struct link {
     struct rn_op accept, connect, close;
     struct rn_address address;
     int listener, from, to;
+    int file; /* the stream's first bytes */
     struct rn_future quiet; /* none of the two ops is in flight */
     rn_waker waker;
     rn_ns patience;
@@ -123,7 +124,12 @@ static void start_send(struct link *link)
     pattern_fill(link->out, len, (uint32_t)(link - links), link->sent);
     op->flags = 0;
     op->complete = on_sent;
-    if (chance(2)) {
+    if (link->sent + len <= FILE_LEN && chance(3)) {
+        op->code = RN_OP_SENDFILE;
+        op->arg.file.fd = link->file;
+        op->arg.file.offset = link->sent;
+        op->arg.file.length = len;
+    } else if (chance(2)) {
         op->code = RN_OP_SEND;
         op->arg.memory.ptr = link->out;
         op->arg.memory.len = len;
@@ -268,17 +274,35 @@ static enum rn_poll link_poll(struct rn_task *task, struct rn_cx *cx)
     RN_END(&link->co);
 }
 
-static void on_done(struct rn_task *task) { count_up(&ended); }
+static void on_done(struct rn_task *task)
+{
+    rn_sys_close(rn_container_of(task, struct link, task)->file);
+    count_up(&ended);
+}
+
+static int make_file(uint32_t key)
+{
+    static uint8_t content[FILE_LEN];
+    const struct rn_k_open_how how = {.flags = RN_K_O_CREAT | RN_K_O_RDWR, .mode = 0600};
+    const char path[] = {'/', (char)('a' + key), 0};
+    int fd = rn_sys_openat2(RN_K_AT_FDCWD, path, &how);
+    pattern_fill(content, sizeof content, key, 0);
+    check(fd >= 0 && rn_sys_write(fd, content, sizeof content) == sizeof content);
+    return fd;
+}
 
 static void run_storm(void)
 {
     unsigned count = 1 + pick(LINKS_MAX);
     ended = 0;
     struct rn_runtime *runtime = start_runtime(between(1, 3), pick_backend());
+    for (unsigned i = 0; i < count; i++) {
+        memset(&links[i], 0, sizeof links[i]);
+        links[i].file = make_file(i);
+    }
     faults_on();
     for (unsigned i = 0; i < count; i++) {
         struct link *link = &links[i];
-        memset(link, 0, sizeof *link);
         link->steps = pick(STEPS_MAX);
         link->task.poll = link_poll;
         link->task.done = on_done;
