@@ -50,7 +50,7 @@ static void settle(struct rn_http_conn *conn, rn_ns now)
     }
     rn_request_free(request);
     conn->deadline = rn_http_conn_is(conn, RN_HTTP_UPGRADED) ? now + options_of(conn)->ping_interval
-                                    : now + options_of(conn)->idle_timeout;
+                                                             : RN_NEVER;
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */
@@ -189,7 +189,12 @@ static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out
 {
     struct rn_http_conn *conn = conn_of(machine);
     machine->flags &= (uint8_t)~RN_MACHINE_PAUSE; /* something may have changed */
-    if (!conn->request && !rn_http_conn_is(conn, RN_HTTP_UPGRADED)) return false;
+    if (!conn->request && !rn_http_conn_is(conn, RN_HTTP_UPGRADED)) {
+        /* The peer is idle from when it has the last answer, not from when that began its way. */
+        if (conn->deadline == RN_NEVER && !out->len)
+            conn->deadline = now + options_of(conn)->idle_timeout;
+        return false;
+    }
     return pop_more(conn, now, out);
 }
 

@@ -284,12 +284,11 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
 {
     struct rn_machine *machine = driver->machine;
     struct rn_out *out = &driver->sending->out;
-    bool moved = false, busy = false;
+    bool moved = false, busy = false, due = driver->state & DUE;
     if (driver->state & PENDING) {
-        bool shutdown = driver->state & SHUTDOWN, due = driver->state & DUE;
+        bool shutdown = driver->state & SHUTDOWN;
         driver->state &= ~(SHUTDOWN | DUE);
         if (shutdown) machine->vt->on_shutdown(machine, now, out);
-        if (due && machine->vt->deadline(machine) <= now) machine->vt->on_tick(machine, now, out);
         drain(driver, now, out);
     }
     while (driver->held && rn_out_room(out) && takes_input(machine)) {
@@ -303,6 +302,11 @@ static bool step(struct rn_stream_driver *driver, rn_ns now)
         } else if (has_output(out) || !merge_held(driver)) {
             break;
         }
+    }
+    /* Only now: what is here already, and waited while a send took long, is not late. */
+    if (due && !has_output(out) && machine->vt->deadline(machine) <= now) {
+        machine->vt->on_tick(machine, now, out);
+        drain(driver, now, out);
     }
     if ((driver->state & (EOF_SEEN | EOF_TOLD)) == EOF_SEEN && !busy && takes_input(machine) &&
         !moved && !has_output(out)) {

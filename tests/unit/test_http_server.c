@@ -44,6 +44,12 @@ static void on_worker(struct rn_request *request)
 
 static size_t any_body(struct rn_request *request, rn_bytes piece) { return piece.len; }
 
+static void on_long(struct rn_request *request)
+{
+    static uint8_t content[16 << 20];
+    rn_respond_slice(request, 200, NULL, rn_bytes_of(content, sizeof content), NULL);
+}
+
 static void on_stuck(struct rn_request *request) /* never answers */
 {
     static const struct rn_request_callbacks callbacks = {.body = any_body};
@@ -63,6 +69,7 @@ static const struct rn_http_route routes[] = {
     {NULL, "/any", on_method, NULL, NULL, 0},
     {NULL, "/worker", on_worker, NULL, NULL, 0},
     {NULL, "/stuck", on_stuck, NULL, NULL, 0},
+    {NULL, "/long", on_long, NULL, NULL, 0},
 };
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
@@ -371,6 +378,31 @@ static void test_timeouts(void **state)
     bed_stop();
 }
 
+/* A long answer, taken slowly: what was asked behind it is answered all the same, and the idle time
+ * begins when the last of it is out. */
+static void test_idle_time_begins_behind_the_answer(void **state)
+{
+    enum { LEN = 16 << 20 };
+    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
+    options.idle_timeout = 200 * RN_MILLISECOND;
+    bed_start_with(&options);
+    int fd = dial_and_send(GET("/long") GET("/any"));
+    usleep(400000); /* the first answer waits for its reader meanwhile */
+    read_answer(fd, false);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(answer.len, LEN);
+    read_answer(fd, false);
+    assert_int_equal(answer.status, 200);
+    send_all(fd, GET("/long"));
+    usleep(400000);
+    read_answer(fd, false);
+    send_all(fd, GET("/any"));
+    read_answer(fd, false);
+    assert_int_equal(answer.status, 200);
+    assert_closed(fd);
+    bed_stop();
+}
+
 /* One accepts, and each gets as many as the others. */
 static void test_accept_shared(void **state)
 {
@@ -419,6 +451,7 @@ int main(void)
         on_each(test_connections_max),
         on_each(test_figures),
         on_each(test_timeouts),
+        on_each(test_idle_time_begins_behind_the_answer),
         on_each(test_accept_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
