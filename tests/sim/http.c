@@ -11,7 +11,7 @@
 #include "sys/sys.h"
 
 enum { CLIENTS_MAX = 12, REQUESTS_MAX = 16, HEAD_MAX = 1024, BODY_MAX = 30000 };
-static const rn_ns patience = 5000 * RN_SECOND;
+static const rn_ns patience = 5000 * RN_SECOND, long_patience = 1000000 * RN_SECOND;
 
 enum manner {
     POLITE,   /* sends all, reads all */
@@ -42,6 +42,8 @@ struct client {
     bool half_closes, asks_to_close;
     rn_ns delay;   /* before it comes */
     bool one_shot; /* one request on a connection, and all of it at once */
+    rn_ns nap;     /* between reads: it takes its answers slowly */
+    bool refused;  /* a body of its is too large: it may be cut off behind the answer */
     struct request requests[REQUESTS_MAX];
     unsigned count, answered;
     uint8_t *bytes; /* all requests, one behind the other */
@@ -110,15 +112,20 @@ static void append_body(struct client *client, const struct request *request)
     free(body);
 }
 
+static bool has_body(const struct request *request)
+{
+    return request->kind == ECHO || request->kind == COLLECT || request->kind == LARGE;
+}
+
 static void append_request(struct client *client, const struct request *request, bool last)
 {
     static const char *const formats[REQUEST_KINDS] = {
         [SMALL] = "/small/%u/%u",   [STREAM] = "/stream/%u/%u/%u", [TASK] = "/task/%u/%u",
         [SLICE] = "/slice/%u/%u",   [ECHO] = "/echo",              [COLLECT] = "/collect",
-        [FILE_] = "/files/%u",      [MISSING] = "/none",
+        [FILE_] = "/files/%u",      [MISSING] = "/none",           [LARGE] = "/collect",
     };
     char path[64], head[256];
-    bool body = request->kind == ECHO || request->kind == COLLECT;
+    bool body = has_body(request);
     snprintf(path, sizeof path, formats[request->kind], request->key, request->len,
              request->chunked);
     int len = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: sim\r\n%s",
@@ -149,8 +156,9 @@ static void choose_request(struct request *request, uint32_t key)
         request->key = pick(SITE_FILES);
         request->len = site_file_len(request->key);
     }
-    request->expects = (request->kind == ECHO || request->kind == COLLECT) && chance(4);
-    request->head_only = request->kind != ECHO && request->kind != COLLECT && chance(10);
+    if (request->kind == LARGE) request->len = between(LARGE_MIN, LARGE_MAX);
+    request->expects = has_body(request) && chance(4);
+    request->head_only = !has_body(request) && chance(10);
 }
 
 /* ---- What it is answered --------------------------------------------------------------------- */
@@ -191,12 +199,13 @@ static void on_head(struct client *client)
     client->left = length ? strtoull(length, NULL, 10) : 0;
     if (!length && !client->chunked && !request->head_only) fail("an answer without an end");
     if (length && client->chunked) fail("an answer with two ends");
-    if (client->status == 200 && request->kind != MISSING) {
+    static const uint16_t refusals[REQUEST_KINDS] = {[MISSING] = 404, [LARGE] = 413};
+    if (client->status == 200 && !refusals[request->kind]) {
         bool may_be_short = site.shrinking && request->kind == FILE_;
         if (length && client->left != request->len && !may_be_short)
             fail("an answer of %llu bytes instead of %u", (unsigned long long)client->left,
                  request->len);
-    } else if (client->status != 404 || request->kind != MISSING) {
+    } else if (client->status != refusals[request->kind]) {
         if (client->status < 400) fail("status %u", client->status);
         failed(client, "status", client->status);
     }
@@ -290,14 +299,14 @@ static enum rn_poll write_poll(struct rn_task *task, struct rn_cx *cx)
         if (!client->one_shot && chance(2)) len = 1 + pick((uint32_t)len);
         if (!client->one_shot && chance(8)) len = 1;
         rn_stream_write_all(client->stream, &client->writer_op, cx, client->bytes + client->sent,
-                            len, rn_after(cx, patience));
+                            len, rn_after(cx, long_patience));
         RN_AWAIT(&client->writer_co, &client->writer_op, cx);
         client->sent += client->writer_op.progress;
         if (client->writer_op.result < 0) break;
     }
-    if (client->writer_op.result < 0 && client->writer_op.result != -RN_K_ECANCELED)
-        failed(client, "writing", client->writer_op.result);
-    else if (client->half_closes && client->writer_op.result >= 0) {
+    if (client->writer_op.result < 0 && client->writer_op.result != -RN_K_ECANCELED) {
+        if (!client->refused) failed(client, "writing", client->writer_op.result);
+    } else if (client->half_closes && client->writer_op.result >= 0) {
         rn_stream_shutdown(client->stream, &client->writer_op, cx, RN_K_SHUT_WR);
         RN_AWAIT(&client->writer_co, &client->writer_op, cx);
     }
@@ -315,7 +324,7 @@ static bool took(struct client *client, struct rn_cx *cx)
         return client->answered < client->count || client->asks_to_close || client->half_closes;
     }
     bool all = client->answered == client->count;
-    if (op->result < 0) failed(client, "reading", op->result);
+    if (op->result < 0 && !(all && client->refused)) failed(client, "reading", op->result);
     else if (!all) failed(client, "an early end", client->answered);
     return false;
 }
@@ -349,8 +358,9 @@ static enum rn_poll read_poll(struct rn_task *task, struct rn_cx *cx)
             RN_AWAIT(&client->reader_co, &client->reader_sleep, cx);
         }
         do {
-            if (chance(8)) {
-                rn_sleep(&client->reader_sleep, cx, RN_MICROSECOND << pick(16));
+            if (client->nap || chance(8)) {
+                rn_sleep(&client->reader_sleep, cx,
+                         client->nap ? client->nap : RN_MICROSECOND << pick(16));
                 RN_AWAIT(&client->reader_co, &client->reader_sleep, cx);
             }
             rn_stream_recv(client->stream, op, cx, rn_after(cx, patience));
@@ -381,7 +391,7 @@ static void start_client(struct client *client, struct rn_runtime *runtime, bool
 {
     memset(client, 0, sizeof *client);
     client->one_shot = one_shot;
-    client->bytes = malloc(REQUESTS_MAX * (HEAD_MAX + 8 * (size_t)BODY_MAX));
+    client->bytes = malloc(REQUESTS_MAX * (HEAD_MAX + 8 * (size_t)LARGE_MAX));
     check(client->bytes);
     client->manner = (uint8_t)(!one_shot && chance(3) ? between(RUDE, DEAF) : POLITE);
     client->count = one_shot ? 1 : 1 + pick(REQUESTS_MAX);
@@ -390,10 +400,13 @@ static void start_client(struct client *client, struct rn_runtime *runtime, bool
     for (unsigned i = 0; i < client->count; i++) {
         struct request *request = &client->requests[i];
         choose_request(request, (uint32_t)(client - clients) << 8 | i);
+        client->refused = request->kind == LARGE;
+        if (client->refused) client->count = i + 1; /* the last one */
         append_request(client, request, client->asks_to_close && i + 1 == client->count);
     }
     client->stop_at = client->len;
     client->read_limit = pick(2000);
+    if (run.weather < ROUGH && !one_shot && chance(8)) client->nap = between(1, 12) * RN_SECOND;
     client->half_closes = client->manner == POLITE && !one_shot && chance(4);
     if (client->manner == STALLING) client->stop_at = pick((uint32_t)client->len);
     if (client->manner == RUDE && chance(2)) client->stop_at = pick((uint32_t)client->len + 1);

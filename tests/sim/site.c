@@ -191,7 +191,7 @@ static struct rn_http_route routes[] = {
     {"GET", "/files/*", rn_static_handler, NULL, NULL, 0},
 };
 
-static rn_ns timeout(void) { return site.patient ? 1000 * RN_SECOND : RN_SECOND << pick(4); }
+static rn_ns timeout(void) { return site.patient ? 300 * RN_SECOND : RN_SECOND << pick(4); }
 
 static int try_start(const struct rn_http_options *options)
 {

@@ -20,9 +20,10 @@ enum request_kind {
     COLLECT, /* POST /collect: back when all is there */
     FILE_,   /* GET /files/KEY: from the simulated file system */
     MISSING, /* GET /none: 404 */
+    LARGE,   /* POST /collect, more than it takes: 413, and the connection ends */
     REQUEST_KINDS
 };
-enum { SITE_FILES = 4, COLLECT_MAX = 3000 };
+enum { SITE_FILES = 4, COLLECT_MAX = 3000, LARGE_MIN = 70000, LARGE_MAX = 80000 };
 
 struct site {
     struct rn_http_server *server;
