@@ -44,6 +44,12 @@ enum {
     RATIONED = 128, /* gets one buffer before it goes on as a multishot */
 };
 
+/* op->armed */
+enum {
+    ARMED = 1, /* a multishot that has brought nothing yet */
+    FRESH = 2, /* not tried yet */
+};
+
 /* What a submission takes from op->arg, seen as words: the members of that union begin alike. */
 enum {
     FIRST = 1,    /* addr: the first word, behind what is done already */
@@ -212,7 +218,7 @@ static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sq
         /* POLL_FIRST: otherwise it fails with -ENOBUFS for want of a buffer, data or not. */
         sqe->flags = RN_K_IOSQE_BUFFER_SELECT;
         sqe->ioprio = RN_K_IORING_RECVSEND_POLL_FIRST;
-        op->armed = multishot && !(op->state & RATIONED);
+        op->armed = multishot && !(op->state & RATIONED) ? ARMED : 0;
         if (op->armed) sqe->ioprio |= RN_K_IORING_RECV_MULTISHOT;
     }
     if (op->code == RN_OP_ACCEPT) {
@@ -272,6 +278,19 @@ static int64_t attempt(struct uring *u, struct rn_op *op)
     return result;
 }
 
+/* What is there when a receive begins, as on a new connection, is had for less than the kernel
+ * takes to wait for it. */
+static bool receive_at_once(struct uring *u, struct rn_op *op, struct rn_completion *done)
+{
+    op->armed = 0;
+    done->result = rn_attempt(&u->backend, op);
+    if (done->result <= RN_WAIT) return false;
+    op->state &= (uint8_t)~RATIONED;
+    done->buf = op->buf;
+    done->more = done->result > 0 && op->flags & RN_OP_MULTISHOT;
+    return true;
+}
+
 /* Takes the next op off the queue. Returns how many completions that makes. */
 static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_completion *done)
 {
@@ -293,6 +312,11 @@ static unsigned start(struct uring *u, struct rn_k_io_uring_sqe *sqe, struct rn_
             done->result = attempt(u, op);
             done->buf = op->buf;
             return done->result > RN_WAIT ? finish(u, op) : 0;
+        }
+        if (op->armed == FRESH && op->code == RN_OP_RECV && receive_at_once(u, op, done)) {
+            if (!done->more) return finish(u, op);
+            enqueue(u, op);
+            return 1;
         }
     }
 
@@ -411,7 +435,7 @@ static void look_for_reset(struct uring *u, struct rn_op *op)
 {
     struct rn_k_pollfd poll = {.fd = op->fd};
     struct rn_k_timespec at_once = {0};
-    op->armed = false;
+    op->armed = 0;
     u->backend.syscalls++;
     if (rn_sys_ppoll(&poll, 1, &at_once, NULL) > 0) rn_sys_shutdown(op->fd, RN_K_SHUT_RD);
 }
@@ -500,7 +524,7 @@ static void prepare(struct rn_backend *backend, struct rn_op *op)
 {
     /* The first data are often the last: then there is no multishot to cancel. */
     op->state = RATIONED;
-    op->armed = false;
+    op->armed = FRESH;
     op->progress = 0;
 #ifdef RN_DEBUG
     ((struct uring *)(void *)backend)->in_flight++;
@@ -518,7 +542,7 @@ static void uring_submit(struct rn_backend *backend, struct rn_op *op)
 static bool uring_attempt(struct rn_backend *backend, struct rn_op *op)
 {
     struct uring *u = (struct uring *)(void *)backend;
-    if (op->code == RN_OP_SEND && !(op->flags & RN_OP_CORK)) {
+    if (!is_direct(op) || (op->code == RN_OP_SEND && !(op->flags & RN_OP_CORK))) {
         uring_submit(backend, op);
         return false;
     }
