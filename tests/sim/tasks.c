@@ -190,8 +190,24 @@ static void cancel_sleepers(unsigned count)
     }
 }
 
+/* Workers that have no slot left leave the tasks to others: there are just enough for all. */
+static void run_full(void)
+{
+    unsigned workers = between(2, 4), count = between(4, STRAYS_MAX);
+    struct rn_runtime *runtime = start_runtime_with(workers, (count + workers - 1) / workers);
+    ended = expected = 0;
+    faults_on();
+    start_strays(runtime, count);
+    await_count(&ended, expected);
+    stop_runtime(runtime);
+}
+
 static void run_tasks(void)
 {
+    if (chance(4)) {
+        run_full();
+        return;
+    }
     unsigned pair_count = 1 + pick(PAIRS_MAX), stray_count = 1 + pick(STRAYS_MAX),
              sleeper_count = 1 + pick(SLEEPERS_MAX);
     ended = expected = 0;

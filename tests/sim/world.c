@@ -152,19 +152,30 @@ void count_up(uint32_t *counter)
     rn_sys_futex_wake(counter, 1);
 }
 
-struct rn_runtime *start_runtime(unsigned workers, const struct rn_backend_vt *backend)
+static struct rn_runtime *start(unsigned workers, const struct rn_backend_vt *backend,
+                                unsigned tasks)
 {
     struct rn_runtime *runtime;
     const struct rn_runtime_options options = {
         .workers = workers,
         .backend = backend,
-        .tasks = 256,
+        .tasks = tasks,
         .buffers = between(8, 128),
         .buffer_size = 1024u << pick(4),
         .shared_tasks = between(4, 32),
     };
     while (rn_runtime_start(&runtime, &options) < 0) check(run.weather >= ROUGH);
     return runtime;
+}
+
+struct rn_runtime *start_runtime(unsigned workers, const struct rn_backend_vt *backend)
+{
+    return start(workers, backend, 256);
+}
+
+struct rn_runtime *start_runtime_with(unsigned workers, unsigned tasks)
+{
+    return start(workers, pick_backend(), tasks);
 }
 
 void stop_runtime(struct rn_runtime *runtime)

@@ -66,6 +66,7 @@ void count_up(uint32_t *counter);
 
 /* A runtime of the workload's own, with a small pool; `on_start` for each worker. */
 struct rn_runtime *start_runtime(unsigned workers, const struct rn_backend_vt *backend);
+struct rn_runtime *start_runtime_with(unsigned workers, unsigned tasks); /* so many each */
 void stop_runtime(struct rn_runtime *runtime);
 
 /* Byte `at` of what belongs to the key. */
