@@ -42,7 +42,7 @@ ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurr
                    "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade")
-SIM_RUNS = 500  # seeds, of each
+SIM_RUNS = 2000  # seeds, of each
 ASAN_FILES = ("tests/e2e/test_ws.py", "tests/e2e/test_http_body.py",
               "tests/e2e/test_static_range.py")
 TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "http_server",
