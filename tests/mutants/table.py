@@ -265,7 +265,7 @@ OTHERS = [
            "conn->deadline = now + options_of(conn)->header_timeout;", "",
            ["e2e test_http.py -k stays_incomplete"]),
     Mutant("http: no deadline between requests", "http/conn.c",
-           ": now + options_of(conn)->idle_timeout;\n}", ": RN_NEVER;\n}",
+           "            conn->deadline = now + options_of(conn)->idle_timeout;", "            ;",
            ["e2e test_http.py -k idle_connections_are_closed"]),
     Mutant("http: the rest of a body isn't read past", "http/conn.c",
            "if (!body_done && !request->close) return;", "", ["unit test_request", "fuzz conn"]),
