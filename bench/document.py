@@ -10,6 +10,10 @@ been quiet. Before a server is measured its answer is checked; a round with a si
 count. Every server has one worker, no access log, keep-alive without an end, and a cache of open
 files where it has one.
 
+Loads repeat one request. httpd recognises a head that comes again on the same slot (docs/LIMITS.md),
+which saves it parsing and routing: clients that send a new head each time cost it some hundred
+instructions more.
+
 - **CPU µs** is the server's CPU time for each request: the time on the processor of all its
   threads and processes (`/proc/PID/task/*/schedstat`), by the requests that were answered. On
   loopback most of it is the kernel's TCP, so the floor is what tells how much a server adds.
