@@ -10,9 +10,9 @@ been quiet. Before a server is measured its answer is checked; a round with a si
 count. Every server has one worker, no access log, keep-alive without an end, and a cache of open
 files where it has one.
 
-Loads repeat one request. httpd recognises a head that comes again on the same slot (docs/LIMITS.md),
-which saves it parsing and routing: about 1,000 instructions of a head as short as these, and 3,000
-of a head as browsers send it. Clients that never send the same one twice cost it that much more.
+Loads repeat one request. httpd recognises a head that comes again (docs/LIMITS.md), which saves it
+parsing and routing: about 1,000 instructions of a head as short as these, and 3,000 of a head as
+browsers send it. Clients that never send the same one twice cost it that much more.
 
 - **CPU µs** is the server's CPU time for each request: the time on the processor of all its
   threads and processes (`/proc/PID/task/*/schedstat`), by the requests that were answered. On
