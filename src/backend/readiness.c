@@ -99,17 +99,15 @@ static int64_t attempt(struct rn_readiness *engine, struct rn_op *op)
     int64_t result = rn_attempt(&engine->base, op);
     if (op->code == RN_OP_RECV || op->code == RN_OP_RECV_INTO) {
         /* A stream that gave less than was asked for is empty, epoll(7), unless its end is to
-         * come, or nobody would tell what comes after that. */
+         * come. */
         struct rn_readiness_entry *entry = &engine->table[op->fd];
         bool full = op->code == RN_OP_RECV ? op->buf && op->buf->len == op->buf->cap
                                            : op->progress == op->arg.memory.len;
-        if (!full && result != RN_STARVE && (entry->flags & (HUNG_UP | REGISTERED)) == REGISTERED)
+        if (!full && result != RN_STARVE && !(entry->flags & HUNG_UP))
             entry->flags &= (uint8_t)~READABLE;
     } else if (op->code == RN_OP_ACCEPT && result >= 0 && (uint64_t)result < engine->descriptors) {
-        /* Its last owner may have closed it without telling this backend. Where clients speak
-         * first, what they say is there mostly: a connection for one request is then closed before
-         * the poller ever learns of it. */
-        engine->table[result].flags = READABLE;
+        /* Its last owner may have closed it without telling this backend. */
+        engine->table[result].flags = 0;
     }
     return result;
 }
