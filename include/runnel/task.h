@@ -114,11 +114,13 @@ enum rn_poll rn_sleep_poll(struct rn_sleep *sleep, struct rn_cx *cx);
 
 /* Waits for a task on any worker: zero it, point task.join at it before the spawn, await it. It is
  * told after task.done was called. A task that is cancelled while it waits goes on waiting, since
- * the other one holds on to the join: cancel that one too. */
+ * the other one holds on to the join; but first it cancels `task`, where that is set: to
+ * rn_task_waker after the spawn. For children on other workers see rn_scope (concurrency.h). */
 struct rn_join {
     rn_waker waker;
     uint32_t state; /* private, atomic */
     int64_t result; /* task.result */
+    rn_waker task;  /* may be set; private once it was used */
 };
 enum rn_poll rn_join_poll(struct rn_join *join, struct rn_cx *cx);
 

@@ -151,6 +151,10 @@ enum rn_poll rn_sleep_poll(struct rn_sleep *sleep, struct rn_cx *cx)
 enum rn_poll rn_join_poll(struct rn_join *join, struct rn_cx *cx)
 {
     uint32_t state = __atomic_load_n(&join->state, __ATOMIC_ACQUIRE);
+    if (cx->cancelled && state != JOIN_DONE) {
+        rn_task_cancel(join->task);
+        join->task.worker = NULL; /* once is enough */
+    }
     if (state == JOIN_NONE) {
         join->waker = cx->waker;
         if (__atomic_compare_exchange_n(&join->state, &state, JOIN_WAITING, false, __ATOMIC_ACQ_REL,
