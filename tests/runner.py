@@ -2,8 +2,11 @@
 
 Each kind of part (cmocka programs, a script, pytest) has one function that returns a Tally. The
 last line is `N passed, N failed`, with the skipped ones if there are any; the exit code is 0 only
-when something ran in every part and nothing failed.
+when something ran in every part and nothing failed. One part prints as it goes; of several, two
+run at a time, each in a process of its own, and what one printed follows when it has ended.
 """
+import concurrent.futures
+import fcntl
 import os
 import re
 import signal
@@ -15,9 +18,11 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = (
+PARTS = (  # the long ones first, so that both lanes end together
     "tidy",         # the house rules: include direction, sizes, comments
     "unit",         # one cmocka program for each source file, under ASan and UBSan
+    "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
+    "stress",       # load, limits, resets, 10,000 connections
     "sys",          # the freestanding system layer against the hosted one
     "conformance",  # what every backend promises
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
@@ -33,10 +38,8 @@ PARTS = (
     "static",       # files: conditional requests, ranges, encodings, traversal
     "ws",           # WebSocket
     "concurrent",   # many workers, many clients, all kinds of addresses
-    "stress",       # load, limits, resets, 10,000 connections
     "bench",        # the load generator, the floor programs, and what make bench reports
     "browser",      # the demo page in headless Chromium
-    "aarch64",      # the HTTP and WebSocket tests on the 64-bit ARM build, under qemu
 )
 ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurrent", "stress",
                    "bench", "browser")}
@@ -58,6 +61,7 @@ SCRIPTS = {
 }
 PROGRAM_TIMEOUT = 240
 PYTEST_TIMEOUT = 600
+LANES = 2  # parts at a time: most wait for timeouts more than they compute
 
 
 class Tally:
@@ -100,9 +104,12 @@ def run(command, timeout, **options):
 
 
 def make(*arguments):
-    """Builds; what was printed goes on only when it failed."""
+    """Builds, one part at a time; what was printed goes on only when it failed."""
     jobs = f"-j{os.cpu_count() or 2}"
-    code, output = run(["make", "--no-print-directory", jobs, *arguments], 600, **CAPTURE)
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, output = run(["make", "--no-print-directory", jobs, *arguments], 600, **CAPTURE)
     if code != 0:
         print(output)
     return code == 0
@@ -344,18 +351,60 @@ def choose(names):
     return chosen
 
 
+def run_here(name):
+    """Runs a part in this process."""
+    print(f"== {name}", flush=True)
+    before = time.monotonic()
+    tally = run_part(name)
+    if tally.ran() == 0:
+        tally.failed.append(f"{name}: ran no test")
+    print(f"== {name}: {tally.text()} ({time.monotonic() - before:.0f} s)", flush=True)
+    return tally
+
+
+def run_apart(name, running):
+    """Runs a part in a process of its own."""
+    process = subprocess.Popen([sys.executable, __file__, name], cwd=ROOT, **CAPTURE)
+    running.add(process)
+    output, _ = process.communicate()
+    running.remove(process)
+    end = output.find("\n", output.rfind(f"\n== {name}: ") + 1)
+    print(output[:end], flush=True)
+    return parse_part(name, process.returncode, output[end:])
+
+
+def parse_part(name, code, end):
+    """The tally of a part's process, from the lines at the end of what it printed."""
+    tally = Tally(0, re.findall(r"^FAILED: (.*)", end, re.MULTILINE),
+                  re.findall(r"^skipped: (.*)", end, re.MULTILINE))
+    found = re.findall(r"^(\d+) passed, (\d+) failed", end, re.MULTILINE)
+    tally.passed = int(found[-1][0]) if found else 0
+    if not found or (code == 0) != (not tally.failed):
+        tally.failed.append(f"{name}: ended with exit code {code}")
+    return tally
+
+
+def run_all(names):
+    if len(names) == 1:
+        return run_here(names[0])
+    total = Tally()
+    running = set()
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        try:
+            for tally in lanes.map(lambda name: run_apart(name, running), names):
+                total.add(tally)
+        except BaseException:
+            lanes.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()  # it ends what it started
+            raise
+    return total
+
+
 def main(names):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    total = Tally()
     started = time.monotonic()
-    for name in choose(names):
-        print(f"== {name}", flush=True)
-        before = time.monotonic()
-        tally = run_part(name)
-        if tally.ran() == 0:
-            tally.failed.append(f"{name}: ran no test")
-        print(f"== {name}: {tally.text()} ({time.monotonic() - before:.0f} s)", flush=True)
-        total.add(tally)
+    total = run_all(choose(names))
     for line in total.skipped:
         print(f"skipped: {line}")
     for line in total.failed:

@@ -1,5 +1,6 @@
 """Starts, watches and ends one httpd."""
 import os
+import random
 import resource
 import shlex
 import signal
@@ -16,9 +17,16 @@ VERSION = (ROOT / "include/runnel/base.h").read_text().split('RN_VERSION "')[1].
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody has, outside the range that the kernel hands to clients: until a server takes
+    it no connection of another test can, and one by chance is not likely to be tried twice."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, seconds=10, pause=0.01):

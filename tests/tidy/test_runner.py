@@ -73,6 +73,26 @@ def test_nothing_run_is_a_failure(monkeypatch, capsys):
 
 
 def test_last_line_sums_the_parts(monkeypatch, capsys):
-    monkeypatch.setattr(runner, "run_part", lambda name: runner.Tally(passed=2))
+    monkeypatch.setattr(runner, "run_apart", lambda name, running: runner.Tally(passed=2))
     assert runner.main(["tidy", "unit"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 0 failed"
+
+
+END = """
+skipped: ws: left (no kernel for it)
+FAILED: ws: bad
+in 3 s
+7 passed, 1 failed, 1 skipped
+"""
+
+
+def test_part_of_its_own_process():
+    tally = runner.parse_part("ws", 1, END)
+    assert tally.text() == "7 passed, 1 failed, 1 skipped"
+    assert (tally.failed, tally.skipped) == (["ws: bad"], ["ws: left (no kernel for it)"])
+
+
+def test_part_that_says_nothing_or_the_wrong_thing_is_a_failure():
+    assert runner.parse_part("ws", -9, "").text() == "0 passed, 1 failed"
+    assert runner.parse_part("ws", 0, END.replace("FAILED: ws: bad\n", "")).passed == 7
+    assert runner.parse_part("ws", 1, "3 passed, 0 failed\n").text() == "3 passed, 1 failed"
