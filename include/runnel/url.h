@@ -1,7 +1,7 @@
 /*
- * runnel/url.h: request targets for a server: paths made safe to open, queries taken apart, and
- * names written back into links (RFC 3986). Pure: no allocation, no state, nothing is read but the
- * arguments.
+ * runnel/url.h: URLs (RFC 3986): absolute ones taken apart and references resolved, for a client;
+ * and for a server paths made safe to open, queries taken apart, names written back into links.
+ * Pure: no allocation, no state, nothing is read but the arguments.
  */
 #ifndef RUNNEL_URL_H
 #define RUNNEL_URL_H
@@ -11,6 +11,56 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- Absolute URLs, for a client ------------------------------------------------------------- */
+
+/* An absolute URL taken apart: slices of the text that was parsed. */
+struct rn_url {
+    rn_bytes scheme;
+    rn_bytes userinfo;  /* still encoded; its ptr is NULL where there is no '@' */
+    rn_bytes authority; /* host[:port] as it stands: what a Host field says */
+    rn_bytes host;      /* without the brackets of an IPv6 address; never empty */
+    rn_bytes path;      /* empty, or from its '/' on; still encoded */
+    rn_bytes query;     /* after '?', still encoded; its ptr is NULL where there is no '?' */
+    rn_bytes target;    /* path and query, with the '?': what a request asks for, but for the '/'
+                         * that stands for an empty path */
+    rn_bytes fragment;  /* after '#'; its ptr is NULL where there is no '#' */
+    uint16_t port;      /* where none stands: 80 for http and ws, 443 for https and wss, else 0 */
+    bool ip6;           /* the host stood in brackets */
+};
+
+/*
+ * Takes an absolute URL with an authority apart (RFC 3986, section 3): "scheme://[user@]host..."
+ * Strict: every character must be one that may stand in its place on the wire, so that what was
+ * parsed can be sent (spaces, controls and bytes above 0x7E can't; rn_url_resolve encodes them).
+ * 0; RN_E_UNSUPPORTED for a scheme without "//" ("mailto:"); RN_E_PROTOCOL for all else that is
+ * wrong: no scheme, an empty host, a port that isn't 1 to 65535, a second '@'.
+ */
+RN_MUST_USE int rn_url_parse(struct rn_url *url, rn_bytes text);
+
+/*
+ * Writes the absolute URL that a reference means (RFC 3986, section 5.2; "../a", "?x",
+ * "//host/b", or an absolute URL): relative to the base, or with base NULL only absolute ones.
+ * `to` gets it NUL-terminated, must not overlap its arguments, and can always be parsed. What comes
+ * out is normalised: scheme and host in lower case, no default port, no dot segments, "/" for an
+ * empty path, no fragment; spaces, bytes above 0x7E and what else a path or a query may not hold
+ * are percent-encoded. A base's userinfo stays unless the reference names a host.
+ *
+ * Returns the length without the NUL; RN_E_LIMIT when it does not fit into `cap` bytes together with
+ * what ".." takes back; the errors of rn_url_parse, and RN_E_PROTOCOL for controls (a line feed
+ * could start another header field).
+ */
+RN_MUST_USE rn_ssize rn_url_resolve(char *to, size_t cap, const struct rn_url *base,
+                                    rn_bytes reference);
+
+/* Whether both have the same scheme, host and port (RFC 6454, section 4). */
+bool rn_url_same_origin(const struct rn_url *a, const struct rn_url *b);
+
+/* Decodes a part, such as userinfo or a path's last segment: percent escapes only. As
+ * rn_url_decode_parameter otherwise. */
+RN_MUST_USE rn_ssize rn_url_decode(char *to, size_t cap, rn_bytes text);
+
+/* ---- Request targets, for a server ----------------------------------------------------------- */
 
 /*
  * Decodes a request path ("/a/b%20c", without its query) once and normalises it into a path

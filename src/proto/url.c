@@ -66,20 +66,31 @@ rn_ssize rn_url_decode_path(char *to, size_t cap, rn_bytes path)
     return out - to;
 }
 
-rn_ssize rn_url_decode_parameter(char *to, size_t cap, rn_bytes text)
+/* `space` becomes one. */
+static inline rn_ssize decode(char *to, size_t cap, rn_bytes text, uint8_t space)
 {
     size_t len = 0;
     if (cap-- == 0) return RN_E_LIMIT;
     const uint8_t *at = text.ptr, *end = text.len ? at + text.len : at; /* it may be NULL */
     for (; at < end; at++) {
-        bool plus = *at == '+';
+        bool spaced = *at == space;
         int byte = decode_byte(&at, end);
         if (byte < 0) return byte;
         if (len >= cap) return RN_E_LIMIT;
-        to[len++] = plus ? ' ' : (char)byte;
+        to[len++] = spaced ? ' ' : (char)byte;
     }
     to[len] = 0;
     return (rn_ssize)len;
+}
+
+rn_ssize rn_url_decode_parameter(char *to, size_t cap, rn_bytes text)
+{
+    return decode(to, cap, text, '+');
+}
+
+rn_ssize rn_url_decode(char *to, size_t cap, rn_bytes text)
+{
+    return decode(to, cap, text, ' ');
 }
 
 bool rn_url_next_parameter(rn_bytes *query, rn_bytes *key, rn_bytes *value)
