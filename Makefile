@@ -1,6 +1,6 @@
 # Runnel. Needs gcc and make; `make test` installs what else the tests use.
 #
-#   make                the programs, freestanding: build/httpd
+#   make                the programs, freestanding: build/httpd, build/wget
 #   make run            build, then serve the demo on port 8000
 #   make ARCH=aarch64   the same for 64-bit ARM: build/aarch64/httpd (cross compiler: gcc-aarch64-linux-gnu)
 #   make DEBUG=1        assertions and UBSan traps on, symbols kept: build/debug/httpd
@@ -27,7 +27,9 @@ LIBC_HOSTED := src/sys/hosted.c
 SIMULATOR   := $(wildcard src/backend/sim*.c) # in hosted builds
 COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/http/*.c src/net/*.c src/backend/*.c \
           src/core/*.c src/proto/*.c src/sys/*.c src/base/*.c))
-HTTPD  := $(wildcard src/app/httpd/*.c)
+PROGRAMS := httpd wget
+program = $(wildcard src/app/$(1)/*.c src/app/*.c)
+HTTPD := $(call program,httpd)
 
 # Code of which more is alike packs better: these cost no instructions worth measuring.
 ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion \
@@ -47,14 +49,15 @@ LINK := -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noseparat
 
 free = $(patsubst src/%.c,$(OUT)/free/%.o,$(1))
 
-all: $(OUT)/httpd
+all: $(PROGRAMS:%=$(OUT)/%)
 
 # httpd.debug has the symbols (gdb build/httpd.debug PID); stripped it is httpd.plain; packed, with the unpacker in
-# front, it is httpd. DEBUG=1 and PACK=0 leave it plain.
+# front, it is httpd, and so for each program. DEBUG=1 and PACK=0 leave it plain.
 PACK ?= $(if $(DEBUG),0,1)
 PACK_FLAGS := $(WARN) -fno-strict-aliasing $(if $(filter aarch64,$(ARCH)),-DPACK_AARCH64)
 
-$(OUT)/httpd.debug: $(call free,$(filter-out $(SIMULATOR),$(COMMON)) $(HTTPD) $(LIBC_FREE))
+.SECONDEXPANSION:
+$(PROGRAMS:%=$(OUT)/%.debug): $(OUT)/%.debug: $$(call free,$$(filter-out $(SIMULATOR),$(COMMON)) $$(call program,$$*) $(LIBC_FREE))
 	@mkdir -p $(@D)
 	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $^
 
@@ -69,12 +72,12 @@ $(OUT)/%.packed: $(OUT)/%.plain $(OUT)/pack
 	$(OUT)/pack $< $@
 
 ifeq ($(PACK),0)
-$(OUT)/httpd: $(OUT)/httpd.plain
+$(PROGRAMS:%=$(OUT)/%): %: %.plain
 	cp $< $@
 else
-$(OUT)/httpd: pack/unpack.c pack/unpack.ld pack/model.h $(OUT)/httpd.packed
-	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -O1 -DPACKED='"$(OUT)/httpd.packed"' \
-	    -DLAYOUT='"$(OUT)/httpd.packed.h"' -I. $(LINK) -T pack/unpack.ld -s -MF $@.d -o $@ $<
+$(PROGRAMS:%=$(OUT)/%): %: pack/unpack.c pack/unpack.ld pack/model.h %.packed
+	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -O1 -DPACKED='"$@.packed"' \
+	    -DLAYOUT='"$@.packed.h"' -I. $(LINK) -T pack/unpack.ld -s -MF $@.d -o $@ $<
 	$(OUT)/pack $@
 endif
 
@@ -107,7 +110,7 @@ $(HOUT)/librunnel.a: $(call hosted,$(COMMON) $(LIBC_HOSTED))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(HOUT)/httpd: $(call hosted,$(HTTPD)) $(HOUT)/librunnel.a
+$(PROGRAMS:%=$(HOUT)/%): $(HOUT)/%: $$(call hosted,$$(call program,$$*)) $(HOUT)/librunnel.a
 	$(CC) $(HOSTED) -o $@ $^ -pthread
 
 $(HOUT)/%.o: src/%.c

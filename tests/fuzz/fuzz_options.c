@@ -81,7 +81,7 @@ static void check_again(const struct settings *settings)
     struct settings again = {0};
     line.len = line.count = 0;
     write_out(&line, settings);
-    require(settings_read(&again, line.words) == 0);
+    require(options_read(&again, line.words) == 0);
     same_words(again.root, settings->root);
     same_words(again.backend, settings->backend);
     same_words(again.ws_echo, settings->ws_echo);
@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = 0;
     for (size_t at = 0; at < size && count <= WORDS_MAX / 2; at += strlen(text + at) + 1)
         words[count++] = text + at;
-    int result = settings_read(&settings, words);
+    int result = options_read(&settings, words);
     require(result == 0 || result == -1);
     if (result < 0) return 0;
     check_bounds(&settings);

@@ -6,6 +6,7 @@
 
 #include <runnel/backend.h>
 #include <runnel/http.h>
+#include "app/options.h"
 
 enum { BINDS_MAX = 16, PORT_DEFAULT = 8000 };
 
@@ -28,12 +29,6 @@ struct settings {
     bool help;
     const char *binds[BINDS_MAX + 1]; /* behind the last one NULL */
 };
-
-/* options.c: 0, or -1 after one line on standard error that says what is wrong. `words` begin with
- * the program's name. */
-int settings_read(struct settings *settings, char **words);
-extern const char help_text[];
-bool same_text(const char *a, const char *b);
 
 /* main.c: one line on standard error, "httpd: …". */
 #define complain(format, ...) rn_log_line(&complaints, "httpd: " format, __VA_ARGS__)

@@ -208,7 +208,7 @@ int rn_main(int argc, char **argv, char **envp)
     started_at = rn_clock_monotonic();
     complaints.fd = &complaints_fd;
     complaints.per_line = main_log.per_line = true;
-    if (settings_read(&settings, argv) < 0) return EXIT_USAGE;
+    if (options_read(&settings, argv) < 0) return EXIT_USAGE;
     if (settings.help || settings.version) {
         const char *text = settings.help ? help_text : "httpd " RN_VERSION "\n";
         rn_sys_write(STDOUT, text, strlen(text));
