@@ -67,7 +67,10 @@ static inline rn_bytes rn_bytes_of(const void *ptr, size_t len)
     X(RN_E_LIMIT, -10003, "a limit was reached")                                                   \
     X(RN_E_UNSUPPORTED, -10004, "the peer asked for something that is not supported")              \
     X(RN_E_CLOSED, -10005, "the peer closed in the middle")                                        \
-    X(RN_E_STALE, -10006, "the handle belongs to something that is gone")
+    X(RN_E_STALE, -10006, "the handle belongs to something that is gone")                          \
+    X(RN_E_NO_NAME, -10007, "no such name")                                                        \
+    X(RN_E_NO_DATA, -10008, "the name has no address")                                             \
+    X(RN_E_NAME_SERVER, -10009, "the name servers failed")
 
 enum rn_error {
 #define RN_ERROR_ENUM(name, number, text) name = number,

@@ -333,7 +333,7 @@ static void errors(void)
 {
     for (int error = 0; error <= 134; error++)
         if (memcmp(rn_error_name(error), "E?", 3)) result("error", -error);
-    for (int error = RN_E_PROTOCOL; error >= RN_E_STALE - 1; error--) result("error", error);
+    for (int error = RN_E_PROTOCOL; error >= RN_E_NAME_SERVER - 1; error--) result("error", error);
 }
 
 static void overflow(void *argument)

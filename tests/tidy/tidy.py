@@ -26,11 +26,11 @@ INCLUDES = {
 # The layer of each public header; runnel.h includes them all, so it is above all.
 PUBLIC = {
     "base.h": "base", "machine.h": "base",
-    "http1.h": "proto", "ws.h": "proto", "url.h": "proto",
+    "http1.h": "proto", "ws.h": "proto", "url.h": "proto", "dns.h": "proto",
     "io.h": "core", "task.h": "core", "runtime.h": "core", "log.h": "core",
     "sync.h": "core", "channel.h": "core", "concurrency.h": "core", "fiber.h": "core",
     "backend.h": "backend", "sim.h": "backend",
-    "net.h": "net", "driver.h": "net", "fiber_net.h": "net",
+    "net.h": "net", "driver.h": "net", "fiber_net.h": "net", "resolver.h": "net",
     "http.h": "http",
     "runnel.h": "app",
 }
