@@ -47,8 +47,13 @@ struct rn_http1_field {
     struct rn_http1_span value; /* without the white space around it */
 };
 
-/* How a request's body is framed (RFC 9112, section 6.3). */
-enum rn_http1_framing { RN_HTTP1_NO_BODY, RN_HTTP1_LENGTH, RN_HTTP1_CHUNKED };
+/* How a body is framed (RFC 9112, section 6.3). */
+enum rn_http1_framing {
+    RN_HTTP1_NO_BODY,
+    RN_HTTP1_LENGTH,
+    RN_HTTP1_CHUNKED,
+    RN_HTTP1_UNTIL_CLOSE, /* a response only */
+};
 
 /* One request's head. The caller owns it, zeroes it before the head's first byte (all but `fields`,
  * as rn_http1_request_init does), and keeps it from one call to the next while the head is

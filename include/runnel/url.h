@@ -46,9 +46,9 @@ RN_MUST_USE int rn_url_parse(struct rn_url *url, rn_bytes text);
  * empty path, no fragment; spaces, bytes above 0x7E and what else a path or a query may not hold
  * are percent-encoded. A base's userinfo stays unless the reference names a host.
  *
- * Returns the length without the NUL; RN_E_LIMIT when it does not fit into `cap` bytes together with
- * what ".." takes back; the errors of rn_url_parse, and RN_E_PROTOCOL for controls (a line feed
- * could start another header field).
+ * Returns the length without the NUL; RN_E_LIMIT when it does not fit into `cap` bytes together
+ * with what ".." takes back; the errors of rn_url_parse, and RN_E_PROTOCOL for controls (a line
+ * feed could start another header field).
  */
 RN_MUST_USE rn_ssize rn_url_resolve(char *to, size_t cap, const struct rn_url *base,
                                     rn_bytes reference);

@@ -31,7 +31,8 @@ PUBLIC = {
     "sync.h": "core", "channel.h": "core", "concurrency.h": "core", "fiber.h": "core",
     "backend.h": "backend", "sim.h": "backend",
     "net.h": "net", "driver.h": "net", "fiber_net.h": "net", "resolver.h": "net",
-    "http.h": "http",
+    "http1_client.h": "proto", "buffered.h": "net",
+    "http.h": "http", "http_client.h": "http",
     "runnel.h": "app",
 }
 
