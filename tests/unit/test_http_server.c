@@ -42,20 +42,6 @@ static void on_worker(struct rn_request *request)
     answer_text(request, text);
 }
 
-static size_t any_body(struct rn_request *request, rn_bytes piece) { return piece.len; }
-
-static void on_long(struct rn_request *request)
-{
-    static uint8_t content[16 << 20];
-    rn_respond_slice(request, 200, NULL, rn_bytes_of(content, sizeof content), NULL);
-}
-
-static void on_stuck(struct rn_request *request) /* never answers */
-{
-    static const struct rn_request_callbacks callbacks = {.body = any_body};
-    rn_request_on(request, &callbacks);
-}
-
 static const struct rn_http_route routes[] = {
     {"GET", "/users/me", on_parameters, NULL, (void *)"me", 0},
     {"GET", "/users/:id", on_parameters, NULL, (void *)"user", 0},
@@ -68,8 +54,6 @@ static const struct rn_http_route routes[] = {
     {"PUT DELETE", "/split", on_method, NULL, NULL, 0},
     {NULL, "/any", on_method, NULL, NULL, 0},
     {NULL, "/worker", on_worker, NULL, NULL, 0},
-    {NULL, "/stuck", on_stuck, NULL, NULL, 0},
-    {NULL, "/long", on_long, NULL, NULL, 0},
 };
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
@@ -240,32 +224,6 @@ static void test_start_fails_in_part(void **state)
     close(fd);
 }
 
-static rn_ns now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (rn_ns)time.tv_sec * RN_SECOND + (rn_ns)time.tv_nsec;
-}
-
-/* Neither a request without an answer nor half of one holds it up for longer than it may. */
-static void test_drain_timeout(void **state)
-{
-    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
-    options.drain_timeout = 500 * RN_MILLISECOND;
-    bed_start_with(&options);
-    int stuck = dial_and_send(GET("/stuck")), half = dial_and_send("GET / HTTP/1.1\r\nHo");
-    int idle = dial_and_send(GET("/any"));
-    read_answer(idle, false);
-    eventually(bed_figures().requests == 2 && bed_figures().connections == 3);
-    rn_ns begin = now();
-    rn_http_server_stop(bed_server);
-    rn_ns time = now() - begin;
-    assert_in_range(time, options.drain_timeout, 2 * RN_SECOND);
-    assert_closed(idle);
-    assert_reset(stuck);
-    close(half);
-}
-
 static void *stop_server(void *server)
 {
     rn_http_server_stop(server);
@@ -357,52 +315,6 @@ static void test_figures(void **state)
     bed_stop();
 }
 
-static void test_timeouts(void **state)
-{
-    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
-    options.header_timeout = options.idle_timeout = 50 * RN_MILLISECOND;
-    bed_start_with(&options);
-    assert_closed(dial());
-    int fd = dial_and_send(GET("/any"));
-    read_answer(fd, false);
-    assert_closed(fd);
-    fd = dial_and_send("GET /any HTTP/1.1\r\n");
-    read_answer(fd, false);
-    assert_int_equal(answer.status, 408);
-    assert_closed(fd);
-    fd = dial_and_send("POST /both HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
-    read_answer(fd, false);
-    assert_int_equal(answer.status, 408);
-    assert_closed(fd);
-    assert_int_equal(bed_figures().timeouts, 4);
-    bed_stop();
-}
-
-/* A long answer, taken slowly: what was asked behind it is answered all the same, and the idle time
- * begins when the last of it is out. */
-static void test_idle_time_begins_behind_the_answer(void **state)
-{
-    enum { LEN = 16 << 20 };
-    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
-    options.idle_timeout = 200 * RN_MILLISECOND;
-    bed_start_with(&options);
-    int fd = dial_and_send(GET("/long") GET("/any"));
-    usleep(400000); /* the first answer waits for its reader meanwhile */
-    read_answer(fd, false);
-    assert_int_equal(answer.status, 200);
-    assert_int_equal(answer.len, LEN);
-    read_answer(fd, false);
-    assert_int_equal(answer.status, 200);
-    send_all(fd, GET("/long"));
-    usleep(400000);
-    read_answer(fd, false);
-    send_all(fd, GET("/any"));
-    read_answer(fd, false);
-    assert_int_equal(answer.status, 200);
-    assert_closed(fd);
-    bed_stop();
-}
-
 /* One accepts, and each gets as many as the others. */
 static void test_accept_shared(void **state)
 {
@@ -446,12 +358,9 @@ int main(void)
         on_each(test_listen_errors),
         on_each(test_start_fails),
         on_each(test_start_fails_in_part),
-        on_each(test_drain_timeout),
         on_each(test_drain),
         on_each(test_connections_max),
         on_each(test_figures),
-        on_each(test_timeouts),
-        on_each(test_idle_time_begins_behind_the_answer),
         on_each(test_accept_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

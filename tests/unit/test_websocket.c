@@ -155,13 +155,11 @@ static const struct rn_http_route routes[] = {
     {.path = "/dismiss", .handler = on_dismiss},
 };
 
-static void start_with(rn_ns ping_interval)
+static void start(void)
 {
     struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
     memset(&told, 0, sizeof told);
     memset(sockets, 0, sizeof sockets);
-    options.ping_interval = ping_interval;
-    options.drain_timeout = 200 * RN_MILLISECOND;
     bed_start_with(&options);
 }
 
@@ -282,7 +280,7 @@ static void *send_big(void *context)
 static void test_echo(void **state)
 {
     static const size_t sizes[] = {0, 1, 125, 126, 65535, 65536, 16384, 1048576};
-    start_with(0);
+    start();
     int fd = join("/echo");
     expect_frame(fd, TEXT, "hello");
     fill_made(big, 0, sizeof big);
@@ -317,7 +315,7 @@ static void test_echo(void **state)
 static void test_eager_client(void **state)
 {
     uint8_t packet[512];
-    start_with(0);
+    start();
     size_t len = (size_t)sprintf((char *)packet,
                                  "GET /echo HTTP/1.1\r\nHost: x\r\n" UPGRADE "\r\n");
     for (int i = 0; i < 3; i++) {
@@ -340,7 +338,7 @@ static void test_broadcast(void **state)
 {
     int fds[10];
     char text[32];
-    start_with(0);
+    start();
     for (unsigned i = 0; i < RN_COUNT(fds); i++) fds[i] = join("/news");
     for (unsigned round = 0; round < RN_COUNT(fds); round++) {
         sprintf(text, "news %u", round);
@@ -366,7 +364,7 @@ static void test_broadcast(void **state)
 
 static void test_flood(void **state)
 {
-    start_with(0);
+    start();
     int fd = join("/flood"), other = join("/news");
     for (int i = 0; i < 2; i++) {
         send_frame(fd, TEXT, "go", 2);
@@ -386,7 +384,7 @@ static void test_flood(void **state)
 
 static void test_message_max(void **state)
 {
-    start_with(0);
+    start();
     fill_made(big, 0, 1001);
     int fd = join("/short");
     send_frame(fd, BINARY, big, 1000);
@@ -409,7 +407,7 @@ static void test_message_max(void **state)
 static void test_close(void **state)
 {
     static const char *const codes[] = {"1000", "1001", "1008", "1011", "3000", "4999"};
-    start_with(0);
+    start();
     for (unsigned i = 0; i < RN_COUNT(codes); i++) {
         int fd = join("/close");
         send_frame(fd, TEXT, codes[i], 4);
@@ -423,7 +421,7 @@ static void test_close(void **state)
 
 static void test_close_from_outside(void **state)
 {
-    start_with(0);
+    start();
     int one = join("/news"), two = join("/echo");
     expect_frame(two, TEXT, "hello");
     assert_int_equal(ask("GET", "/dismiss", NULL), 200);
@@ -444,52 +442,6 @@ static void test_close_from_outside(void **state)
     bed_stop();
 }
 
-static void test_server_stops(void **state)
-{
-    static pthread_t thread;
-    start_with(0);
-    int polite = join("/news"), stuck = join("/news");
-    assert_int_equal(pthread_create(&thread, NULL, (void *(*)(void *))(void *)rn_http_server_stop,
-                                    bed_server), 0);
-    expect_close(polite, RN_WS_GOING_AWAY, "server is stopping", true);
-    assert_int_equal(read_frame(stuck), CLOSE); /* and says nothing */
-    pthread_join(thread, NULL);
-    assert_int_equal(told.closed, 2);
-    assert_int_equal(told.code, 1006);
-    close(stuck);
-}
-
-/* A peer that answers stays; one that is silent is closed. */
-static void test_keep_alive(void **state)
-{
-    start_with(300 * RN_MILLISECOND);
-    int alive = join("/news"), silent = join("/news");
-    for (int i = 0; i < 3; i++) {
-        expect_frame(alive, PING, "");
-        send_frame(alive, PONG, "", 0);
-    }
-    eventually(seen(&told.closed) == 1);
-    assert_int_equal(told.code, 1006);
-    expect_frame(silent, PING, "");
-    assert_closed(silent);
-    assert_int_equal(bed_figures().websockets, 1);
-    assert_int_equal(bed_figures().timeouts, 1);
-    close(alive);
-    bed_stop();
-}
-
-/* Half of a frame's head, and then nothing: it isn't taken for new after each ping. */
-static void test_keep_alive_in_a_head(void **state)
-{
-    start_with(100 * RN_MILLISECOND);
-    int fd = join("/news");
-    send_bytes(fd, "\x82\xfe", 2);
-    expect_frame(fd, PING, "");
-    assert_closed(fd);
-    assert_int_equal(bed_figures().timeouts, 1);
-    bed_stop();
-}
-
 /* ---- The handshake --------------------------------------------------------------------------- */
 
 static void test_policy(void **state)
@@ -507,7 +459,7 @@ static void test_policy(void **state)
         {"Origin: https://example.com\r\nSec-WebSocket-Protocol: one, two\r\n", 101, "two"},
         {"Origin: https://example.com\r\nSec-WebSocket-Protocol: One, three\r\n", 101, NULL},
     };
-    start_with(0);
+    start();
     for (unsigned i = 0; i < RN_COUNT(cases); i++) {
         int fd = upgrade("/picky", cases[i].fields);
         assert_int_equal(answer.status, cases[i].status);
@@ -539,9 +491,6 @@ int main(void)
         on_each(test_message_max),
         on_each(test_close),
         on_each(test_close_from_outside),
-        on_each(test_server_stops),
-        on_each(test_keep_alive),
-        on_each(test_keep_alive_in_a_head),
         on_each(test_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
