@@ -238,6 +238,10 @@
 #define RN_K_AT_SYMLINK_FOLLOW             0x400
 #define RN_K_AT_NO_AUTOMOUNT               0x800
 #define RN_K_AT_EMPTY_PATH                 0x1000
+#define RN_K_RENAME_NOREPLACE              1
+/* flock(2). */
+#define RN_K_LOCK_EX                       2
+#define RN_K_LOCK_NB                       4
 #define RN_K_SEEK_END                      2
 #define RN_K_AT_STATX_SYNC_AS_STAT         0x0
 #define RN_K_AT_STATX_FORCE_SYNC           0x2000
@@ -354,6 +358,8 @@
 #define RN_K_SIGSTOP                       19
 #define RN_K_SIGTSTP                       20
 #define RN_K_SIGURG                        23
+#define RN_K_SIGXFSZ                       25
+#define RN_K_SIGWINCH                      28
 #define RN_K_SIGIO                         29
 #define RN_K_SIGSYS                        31
 #define RN_K_SIG_BLOCK                     0
@@ -433,6 +439,7 @@
 
 /* ioctl_tty(2), ioctl(2). */
 #define RN_K_FIONREAD                      0x541b
+#define RN_K_TIOCGWINSZ                    0x5413
 #define RN_K_FIONBIO                       0x5421
 
 /* getauxval(3) and the ELF of the program and of the vDSO, elf(5). */

@@ -84,6 +84,39 @@ static inline int rn_sys_unlinkat(int dir, const char *path, int flags)
     return (int)rn_syscall3(RN_NR_UNLINKAT, dir, (long)path, flags);
 }
 
+static inline int rn_sys_renameat2(int from_dir, const char *from, int to_dir, const char *to,
+                                   uint32_t flags)
+{
+    return (int)rn_syscall5(RN_NR_RENAMEAT2, from_dir, (long)from, to_dir, (long)to, (long)flags);
+}
+
+static inline int rn_sys_ftruncate(int fd, uint64_t len)
+{
+    return (int)rn_syscall2(RN_NR_FTRUNCATE, fd, (long)len);
+}
+
+static inline int rn_sys_flock(int fd, int what)
+{
+    return (int)rn_syscall2(RN_NR_FLOCK, fd, what);
+}
+
+/* Of the open file: when it was last read and last modified. */
+static inline int rn_sys_futimens(int fd, const struct rn_k_timespec times[2])
+{
+    return (int)rn_syscall4(RN_NR_UTIMENSAT, fd, 0, (long)times, 0);
+}
+
+/* An extended attribute, xattr(7). */
+static inline int rn_sys_fsetxattr(int fd, const char *name, const void *value, size_t len)
+{
+    return (int)rn_syscall5(RN_NR_FSETXATTR, fd, (long)name, (long)value, (long)len, 0);
+}
+
+static inline long rn_sys_fgetxattr(int fd, const char *name, void *to, size_t len)
+{
+    return rn_syscall4(RN_NR_FGETXATTR, fd, (long)name, (long)to, (long)len);
+}
+
 /* Follows symbolic links. */
 static inline int rn_sys_fchmodat(int dir, const char *path, uint32_t mode)
 {
@@ -93,6 +126,11 @@ static inline int rn_sys_fchmodat(int dir, const char *path, uint32_t mode)
 static inline int rn_sys_fcntl(int fd, int command, long argument)
 {
     return (int)rn_syscall3(RN_NR_FCNTL, fd, command, argument);
+}
+
+static inline int rn_sys_ioctl(int fd, unsigned long what, long argument)
+{
+    return (int)rn_syscall3(RN_NR_IOCTL, fd, (long)what, argument);
 }
 
 static inline int rn_sys_dup3(int fd, int as, int flags)

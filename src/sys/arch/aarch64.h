@@ -87,6 +87,11 @@
 #define RN_NR_MKDIRAT            34
 #define RN_NR_EXECVE             221
 #define RN_NR_READLINKAT         78
+#define RN_NR_RENAMEAT2         276
+#define RN_NR_UTIMENSAT         88
+#define RN_NR_FSETXATTR         7
+#define RN_NR_FGETXATTR         10
+#define RN_NR_FLOCK             32
 #define RN_NR_SETGROUPS          159
 #define RN_NR_SETRESUID          147
 #define RN_NR_SETRESGID          149

@@ -88,6 +88,11 @@
 #define RN_NR_MKDIRAT            258
 #define RN_NR_EXECVE             59
 #define RN_NR_READLINKAT         267
+#define RN_NR_RENAMEAT2         316
+#define RN_NR_UTIMENSAT         280
+#define RN_NR_FSETXATTR         190
+#define RN_NR_FGETXATTR         193
+#define RN_NR_FLOCK             73
 #define RN_NR_SETGROUPS          116
 #define RN_NR_SETRESUID          117
 #define RN_NR_SETRESGID          119
