@@ -143,7 +143,7 @@ $(HOUT)/tests/conformance: $(wildcard tests/conformance/*.c) $(HOUT)/librunnel.a
 	@mkdir -p $(@D)
 	$(CC) $(HOSTED) -o $@ $(filter %.c,$^) $(HOUT)/librunnel.a -lcmocka -pthread
 
-include bench/bench.mk
+include bench/bench.mk package/package.mk
 
 test:
 	@tests/run $(T)

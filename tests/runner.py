@@ -31,6 +31,7 @@ PARTS = (  # the long ones first, so that both lanes end together
     "sim",          # whole servers and clients in virtual time; the simulator itself
     "tsan",         # the threaded parts, and many workers, under the thread sanitizer
     "asan",         # HTTP, WebSocket and ranges against httpd under ASan and UBSan
+    "package",      # what make install gives: a program outside the tree, C++, CMake, pages
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -279,6 +280,12 @@ def parse_report(name, code, report):
     return tally
 
 
+def part_package():
+    if not make("all", "lib"):
+        return Tally(failed=["package: the build failed"])
+    return pytest_part("package", "tests/package")
+
+
 def part_tidy():
     return pytest_part("tidy", "tests/tidy")
 
@@ -334,7 +341,8 @@ def e2e_files(name):
 
 def run_part(name):
     others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
-              "sim": part_sim, "bench": part_bench, "asan": part_asan, "tsan": part_tsan}
+              "sim": part_sim, "bench": part_bench, "package": part_package,
+              "asan": part_asan, "tsan": part_tsan}
     if name in SCRIPTS:
         return part_script(name)
     return others[name]() if name in others else part_e2e(name)
