@@ -299,7 +299,7 @@ void rn_http_log_access(struct rn_request *request)
     static const char *const names[] = {"referer", "user-agent"};
     rn_bytes line = {NULL, 0};
     if (rn_peer_address(rn_http_conn_fd(request->conn), &address) == 0)
-        rn_address_format(&address, peer);
+        rn_address_format_global(&address, peer);
     rn_http_date_format(date, (int64_t)rn_clock_realtime_seconds());
     if (request->head && http1->target.len)
         line = rn_bytes_of(

@@ -88,7 +88,7 @@ static int parse_unix(struct rn_address *address, const char *path)
     return 0;
 }
 
-RN_COLD int rn_address_parse(struct rn_address *address, const char *text, uint16_t port)
+RN_COLD int rn_address_parse_global(struct rn_address *address, const char *text, uint16_t port)
 {
     struct rn_k_sockaddr_in *in = (void *)address->bytes;
     struct rn_k_sockaddr_in6 *in6 = (void *)address->bytes;
@@ -169,7 +169,7 @@ static char *format_unix(char *to, const struct rn_address *address)
     return to;
 }
 
-size_t rn_address_format(const struct rn_address *address, char *to)
+size_t rn_address_format_global(const struct rn_address *address, char *to)
 {
     const struct rn_k_sockaddr_in *in = (const void *)address->bytes;
     const struct rn_k_sockaddr_in6 *in6 = (const void *)address->bytes;

@@ -3,35 +3,17 @@
  */
 #include <runnel/net.h>
 
+#include "base/bytes.h"
 #include "sys/sys.h"
 
 /* ---- Options --------------------------------------------------------------------------------- */
-
-static const struct {
-    uint8_t level;
-    uint8_t name;
-} options_table[RN_SOCKET_OPTIONS] = {
-    [RN_SOCKET_REUSEADDR] = {RN_K_SOL_SOCKET, RN_K_SO_REUSEADDR},
-    [RN_SOCKET_REUSEPORT] = {RN_K_SOL_SOCKET, RN_K_SO_REUSEPORT},
-    [RN_SOCKET_KEEPALIVE] = {RN_K_SOL_SOCKET, RN_K_SO_KEEPALIVE},
-    [RN_SOCKET_KEEPALIVE_IDLE] = {RN_K_IPPROTO_TCP, RN_K_TCP_KEEPIDLE},
-    [RN_SOCKET_KEEPALIVE_INTERVAL] = {RN_K_IPPROTO_TCP, RN_K_TCP_KEEPINTVL},
-    [RN_SOCKET_KEEPALIVE_COUNT] = {RN_K_IPPROTO_TCP, RN_K_TCP_KEEPCNT},
-    [RN_SOCKET_NODELAY] = {RN_K_IPPROTO_TCP, RN_K_TCP_NODELAY},
-    [RN_SOCKET_RECEIVE_BUFFER] = {RN_K_SOL_SOCKET, RN_K_SO_RCVBUF},
-    [RN_SOCKET_SEND_BUFFER] = {RN_K_SOL_SOCKET, RN_K_SO_SNDBUF},
-    [RN_SOCKET_V6ONLY] = {RN_K_IPPROTO_IPV6, RN_K_IPV6_V6ONLY},
-    [RN_SOCKET_BROADCAST] = {RN_K_SOL_SOCKET, RN_K_SO_BROADCAST},
-    [RN_SOCKET_LINGER] = {RN_K_SOL_SOCKET, RN_K_SO_LINGER},
-};
 
 int rn_socket_set(int fd, enum rn_socket_option option, int value)
 {
     /* SO_LINGER takes the pair; an option of one number is read from its second. */
     const struct rn_k_linger linger = {value >= 0, value};
     bool pair = option == RN_SOCKET_LINGER;
-    if ((unsigned)option >= RN_SOCKET_OPTIONS) return RN_E_MISUSE;
-    return rn_sys_setsockopt(fd, options_table[option].level, options_table[option].name,
+    return rn_sys_setsockopt(fd, (int)option >> 8, option & 255,
                              pair ? (const void *)&linger : &linger.l_linger,
                              pair ? sizeof linger : sizeof linger.l_linger);
 }
@@ -40,16 +22,33 @@ int rn_socket_get(int fd, enum rn_socket_option option, int *value)
 {
     struct rn_k_linger linger; /* the kernel fills in the first number, or both for SO_LINGER */
     uint32_t len = sizeof linger;
-    if ((unsigned)option >= RN_SOCKET_OPTIONS) return RN_E_MISUSE;
-    int result = rn_sys_getsockopt(fd, options_table[option].level, options_table[option].name,
-                                   &linger, &len);
+    int result = rn_sys_getsockopt(fd, (int)option >> 8, option & 255, &linger, &len);
     if (result < 0) return result;
     *value = linger.l_onoff;
     if (option == RN_SOCKET_LINGER) *value = linger.l_onoff ? linger.l_linger : -1;
     return 0;
 }
 
+int rn_socket_set_text(int fd, enum rn_socket_option option, const char *value)
+{
+    return rn_sys_setsockopt(fd, (int)option >> 8, option & 255, value, (uint32_t)strlen(value));
+}
+
+int rn_socket_get_text(int fd, enum rn_socket_option option, char *to, uint32_t size)
+{
+    uint32_t len = size;
+    if (!size) return RN_E_MISUSE;
+    int result = rn_sys_getsockopt(fd, (int)option >> 8, option & 255, to, &len);
+    if (result == 0) to[len < size ? len : size - 1] = 0;
+    return result;
+}
+
 /* ---- Addresses ------------------------------------------------------------------------------- */
+
+int rn_socket_bind(int fd, const struct rn_address *address)
+{
+    return rn_sys_bind(fd, address->bytes, address->len);
+}
 
 int rn_local_address(int fd, struct rn_address *address)
 {

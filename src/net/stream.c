@@ -64,6 +64,13 @@ void rn_stream_read_exact(rn_stream stream, struct rn_op *op, struct rn_cx *cx, 
     begin_memory(stream, op, cx, RN_OP_RECV_INTO, RN_OP_ALL, to, len, deadline);
 }
 
+void rn_stream_write(rn_stream stream, struct rn_op *op, struct rn_cx *cx, const void *from,
+                     size_t len, rn_ns deadline)
+{
+    op->arg.memory.offset = -1;
+    begin_memory(stream, op, cx, RN_OP_WRITE, 0, from, len, deadline);
+}
+
 void rn_stream_write_all(rn_stream stream, struct rn_op *op, struct rn_cx *cx, const void *from,
                          size_t len, rn_ns deadline)
 {
@@ -79,4 +86,9 @@ void rn_stream_shutdown(rn_stream stream, struct rn_op *op, struct rn_cx *cx, in
 void rn_stream_close(rn_stream stream, struct rn_op *op, struct rn_cx *cx)
 {
     begin(stream, op, cx, RN_OP_CLOSE, 0, RN_NEVER);
+}
+
+void rn_accept(int fd, struct rn_op *op, struct rn_cx *cx, rn_ns deadline)
+{
+    begin(rn_stream_of(cx->worker, fd), op, cx, RN_OP_ACCEPT, 0, deadline);
 }

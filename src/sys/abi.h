@@ -518,6 +518,29 @@ struct rn_k_linger {
     int32_t l_linger;
 };
 
+struct rn_k_ip_mreqn {
+    struct rn_k_in_addr imr_multiaddr;
+    struct rn_k_in_addr imr_address;
+    int32_t imr_ifindex;
+};
+
+struct rn_k_ipv6_mreq {
+    struct rn_k_in6_addr ipv6mr_multiaddr;
+    int32_t ipv6mr_interface;
+};
+
+/* netdevice(7) */
+#define RN_K_SIOCGIFNAME                   0x8910
+#define RN_K_SIOCGIFINDEX                  0x8933
+
+struct rn_k_ifreq {
+    char name[16]; /* its fields are macros in the libc */
+    union {
+        int32_t index;
+        uint64_t room[3];
+    };
+};
+
 struct rn_k_ucred {
     int32_t pid;
     uint32_t uid;

@@ -214,6 +214,11 @@ static inline long rn_sys_recv(int fd, void *to, size_t len, int flags)
     return rn_sys_recvfrom(fd, to, len, flags, NULL, NULL);
 }
 
+static inline long rn_sys_sendmsg(int fd, const struct rn_k_msghdr *message, int flags)
+{
+    return rn_syscall3(RN_NR_SENDMSG, fd, (long)message, flags);
+}
+
 static inline long rn_sys_recvmsg(int fd, struct rn_k_msghdr *message, int flags)
 {
     return rn_syscall3(RN_NR_RECVMSG, fd, (long)message, flags);

@@ -48,6 +48,7 @@ COVERED_BY = {
     **{f"src/http/{name}.c": "tests/e2e/test_http.py"
        for name in ("conn", "request", "response", "route", "server")},
     "src/http/websocket.c": "tests/e2e/test_ws.py",
+    "src/net/ip.c": "tests/unit/test_address.c",
     "src/sys/system.c": "tests/sys/both.c",
 }
 

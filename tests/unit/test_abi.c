@@ -12,6 +12,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -216,6 +217,7 @@ SAME(IORING_OP_SENDMSG_ZC)
 
 /* Structures. */
 SIZE(sockaddr) SIZE(in_addr) SIZE(sockaddr_in) SIZE(in6_addr) SIZE(sockaddr_in6) SIZE(sockaddr_un)
+SIZE(ip_mreqn) SIZE(ipv6_mreq) SIZE(ifreq)
 SIZE(linger) SIZE(ucred) SIZE(in_pktinfo) SIZE(in6_pktinfo) SIZE(iovec) SIZE(msghdr) SIZE(mmsghdr)
 SIZE(cmsghdr) SIZE(epoll_event) SIZE(pollfd) SIZE(timespec) SIZE(itimerspec) SIZE(statx_timestamp)
 SIZE(statx) SIZE(open_how) SIZE(signalfd_siginfo) SIZE(rlimit) SIZE(utsname) SIZE(io_uring_sqe)
@@ -230,6 +232,10 @@ FIELD(sockaddr_in, sin_family) FIELD(sockaddr_in, sin_port) FIELD(sockaddr_in, s
 FIELD(sockaddr_in, sin_zero) FIELD(sockaddr_in6, sin6_family) FIELD(sockaddr_in6, sin6_port)
 FIELD(sockaddr_in6, sin6_flowinfo) FIELD(sockaddr_in6, sin6_addr)
 FIELD(sockaddr_in6, sin6_scope_id) FIELD(sockaddr_un, sun_family) FIELD(sockaddr_un, sun_path)
+FIELD(ip_mreqn, imr_multiaddr)
+FIELD(ip_mreqn, imr_address) FIELD(ip_mreqn, imr_ifindex) FIELD(ipv6_mreq, ipv6mr_multiaddr)
+FIELD(ipv6_mreq, ipv6mr_interface)
+SAME(SIOCGIFNAME) SAME(SIOCGIFINDEX)
 FIELD(linger, l_onoff) FIELD(linger, l_linger) FIELD(ucred, pid) FIELD(ucred, uid)
 FIELD(ucred, gid) FIELD(in_pktinfo, ipi_ifindex) FIELD(in_pktinfo, ipi_spec_dst)
 FIELD(in_pktinfo, ipi_addr) FIELD(in6_pktinfo, ipi6_addr) FIELD(in6_pktinfo, ipi6_ifindex)

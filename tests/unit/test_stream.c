@@ -3,6 +3,8 @@
  */
 #include "net_bed.h"
 
+#include <signal.h>
+
 static uint8_t pattern(size_t at)
 {
     return (uint8_t)(at * 131 ^ at >> 8 ^ at >> 16);
@@ -33,12 +35,10 @@ static enum rn_poll serve_echo(struct rn_task *task, struct rn_cx *cx)
     struct echo *echo = rn_container_of(task, struct echo, task);
     struct rn_op *op = &echo->op;
     RN_BEGIN(&echo->co);
-    op->fd = echo->listener;
-    op->code = RN_OP_ACCEPT;
-    rn_op_begin(cx, op, soon(cx));
+    rn_accept(echo->listener, op, cx, soon(cx));
     RN_AWAIT(&echo->co, op, cx);
     assert_true(op->result >= 0);
-    echo->stream = (rn_stream){cx->worker, (int)op->result};
+    echo->stream = rn_stream_of(cx->worker, (int)op->result);
     for (;;) {
         rn_stream_recv(echo->stream, op, cx, soon(cx));
         RN_AWAIT(&echo->co, op, cx);
@@ -226,6 +226,11 @@ static void begin_write(struct one *one, struct rn_cx *cx)
                         rn_after(cx, one->wait));
 }
 
+static void begin_write_some(struct one *one, struct rn_cx *cx)
+{
+    rn_stream_write(one->stream, &one->op, cx, one->memory, one->len, rn_after(cx, one->wait));
+}
+
 static void begin_connect(struct one *one, struct rn_cx *cx)
 {
     rn_stream_connect(one->stream, &one->op, cx, &one->address, rn_after(cx, one->wait));
@@ -331,6 +336,38 @@ static void a_write_takes_as_long_as_its_reader(void **state)
 {
     (void)state;
     net_each(writes);
+}
+
+static void writes_some(void)
+{
+    int fds[2];
+    make_pair(fds);
+    struct one one = {.stream.fd = fds[0], .begin = begin_write_some, .memory = large,
+                      .len = LARGE};
+    int64_t sent = run_one(&one);
+    assert_in_range(sent, 1, LARGE - 1); /* what the socket holds, and that's that */
+    one.memory = large + sent;
+    spawn_one(&one);
+    for (int i = 0; i < 5; i++) net_turn_quickly();
+    assert_false(one.over);
+    size_t taken = drain(fds[1], 0, LARGE);
+    assert_int_equal(taken, sent);
+    net_until(&one.over);
+    assert_in_range(one.task.result, 1, LARGE - sent);
+    assert_int_equal(drain(fds[1], taken, LARGE), one.task.result);
+    one.wait = 5 * RN_MILLISECOND;
+    while (run_one(&one) > 0) continue;
+    assert_int_equal(one.task.result, -ETIMEDOUT);
+    close(fds[1]);
+    assert_int_equal(run_one(&one), -EPIPE);
+    close_stream(fds[0]);
+}
+
+static void a_write_of_some_ends_when_the_socket_is_full(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    net_each(writes_some);
 }
 
 static void losses(void)
@@ -472,6 +509,7 @@ int main(void)
         cmocka_unit_test(an_echo_brings_back_what_was_sent),
         cmocka_unit_test(reads_take_some_or_exactly),
         cmocka_unit_test(a_write_takes_as_long_as_its_reader),
+        cmocka_unit_test(a_write_of_some_ends_when_the_socket_is_full),
         cmocka_unit_test(a_lost_peer_ends_a_write),
         cmocka_unit_test(a_deadline_ends_each_call),
         cmocka_unit_test(a_cancelled_call_leaves_the_stream_as_it_was),

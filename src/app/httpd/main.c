@@ -88,12 +88,12 @@ RN_COLD static int listen_on(struct rn_http_server *server, const char *text, ui
 {
     struct rn_address address;
     char name[RN_ADDRESS_TEXT_MAX];
-    if (rn_address_parse(&address, text, (uint16_t)port) < 0) {
+    if (rn_address_parse_global(&address, text, (uint16_t)port) < 0) {
         complain("'%s' is no address: IPv4, IPv6, ADDR:PORT or unix:PATH", text);
         return -1;
     }
     int result = rn_http_server_listen(server, &address);
-    rn_address_format(&address, name);
+    rn_address_format_global(&address, name);
     if (result < 0) return complain_of("listen on ", name, result);
     note("listening on %s%s", rn_address_family(&address) == RN_UNIX ? "" : "http://", name);
     return 0;
