@@ -17,7 +17,7 @@ extern "C" {
 
 enum {
     RN_HTTP1_INTERIMS_MAX = 16, /* 1xx responses before the final one; one more is an error */
-    RN_HTTP1_CHUNK_FRAME_MAX = 20, /* bytes around a chunk's content: its line, CR LF behind it */
+    RN_HTTP1_CHUNK_LINE = 10,   /* bytes to leave free before a chunk's content, and behind it 2 */
 };
 
 /* ---- Responses ------------------------------------------------------------------------------- */
@@ -98,9 +98,9 @@ void rn_http1_exchange_init(struct rn_http1_exchange *exchange, rn_bytes method,
 RN_MUST_USE rn_ssize rn_http1_exchange_next(struct rn_http1_exchange *exchange, const uint8_t *in,
                                             size_t len, struct rn_http1_event *event);
 
-/* The peer has ended its stream: 0 when that ends the response as it should, with nothing missing;
- * RN_E_CLOSED when something is. */
-RN_MUST_USE int rn_http1_exchange_eof(const struct rn_http1_exchange *exchange);
+/* The peer has ended its stream, and all of it was consumed: 0 when that ends the response as it
+ * should, or it was complete before; RN_E_CLOSED when something is missing. */
+RN_MUST_USE int rn_http1_exchange_eof(struct rn_http1_exchange *exchange);
 
 /* Bytes of content that are missing as yet, where a length says so; of the present chunk where it
  * doesn't; 0 when the response is complete or none knows. */
@@ -118,19 +118,19 @@ struct rn_http1_header {
 };
 
 /*
- * Writes "METHOD target HTTP/1.1" or a field's line, with CR LF; rn_http1_emit_end writes the empty
- * line behind them. Return how many bytes were written; RN_E_LIMIT when they don't fit into `cap`;
+ * Writes "METHOD target HTTP/1.1", or a field's line, with CR LF; the empty line behind the fields
+ * is the caller's. Return how many bytes were written; RN_E_LIMIT when they don't fit into `cap`;
  * RN_E_MISUSE for what may not stand there, above all for CR, LF and NUL, which could smuggle in
  * other fields and requests.
  */
 RN_MUST_USE rn_ssize rn_http1_emit_request(uint8_t *to, size_t cap, rn_bytes method,
                                            rn_bytes target);
 RN_MUST_USE rn_ssize rn_http1_emit_field(uint8_t *to, size_t cap, rn_bytes name, rn_bytes value);
-RN_MUST_USE rn_ssize rn_http1_emit_end(uint8_t *to, size_t cap);
 
-/* Puts the framing around len bytes of content that the caller has written at to + 10, at least
- * one: the chunk's line before them, as close as it can, CR LF behind them (2 bytes more). Returns
- * where the chunk begins in `to`; it ends at to + 12 + len. The last chunk is "0\r\n\r\n". */
+/* Puts the framing around a chunk's content, which the caller has written from
+ * to + RN_HTTP1_CHUNK_LINE on, at least one byte: the size's line right before it, CR LF behind it.
+ * Returns where in `to` the chunk begins; it ends at RN_HTTP1_CHUNK_LINE + len + 2. The last chunk
+ * is "0", CR LF, CR LF. */
 size_t rn_http1_emit_chunk(uint8_t *to, uint32_t len);
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
  */
 #include <runnel/http1.h>
 #include "base/bytes.h"
+#include "proto/http1_head.h"
 #include "proto/http1_text.h"
 #include "proto/http_list.h"
 
@@ -28,17 +29,19 @@ enum state {
     HEAD_END, /* the LF of the empty line */
     OVER,
 };
+_Static_assert(LINE == (enum state)RN_HTTP1_AT_FIELDS && OVER == (enum state)RN_HTTP1_AT_END,
+               "as responses have it");
 
 /* What the fields so far have said: request->seen. */
 enum {
     ABSOLUTE = 1, /* the target had a host, which overrides the field (RFC 9112, section 3.2.2) */
     HOST = 2,
-    LENGTH = 4,
-    CODING = 8,
-    CHUNKED = 16,
-    OTHER_CODING = 32,
-    CLOSE = 64,
-    KEEP_ALIVE = 128,
+    LENGTH = RN_HTTP1_SEEN_LENGTH,
+    CODING = RN_HTTP1_SEEN_CODING,
+    CHUNKED = RN_HTTP1_SEEN_CHUNKED,
+    OTHER_CODING = RN_HTTP1_SEEN_OTHER_CODING,
+    CLOSE = RN_HTTP1_SEEN_CLOSE,
+    KEEP_ALIVE = RN_HTTP1_SEEN_KEEP_ALIVE,
     UPGRADE = 256,
     WEBSOCKET = 512,
     CONTINUE = 1024,
@@ -358,9 +361,8 @@ static bool known_field(struct rn_http1_request *request, const uint8_t *head,
     return rn_parse_u64(value, &request->content_length) && !(request->content_length >> 63);
 }
 
-/* As request_line. */
-static rn_ssize field_lines(struct rn_http1_request *request, const uint8_t *head, size_t at,
-                            size_t end)
+rn_ssize rn_http1_parse_fields(struct rn_http1_request *request, const uint8_t *head, size_t at,
+                               size_t end)
 {
     struct rn_http1_field *field = &request->fields[request->field_count];
     size_t from, to;
@@ -454,7 +456,8 @@ rn_ssize rn_http1_parse_head(struct rn_http1_request *request, const uint8_t *he
     rn_ssize at = request->scanned;
     rn_assert(request->state < OVER && (size_t)at <= end);
     if (request->state < LINE) at = request_line(request, head, (size_t)at, end);
-    if (at >= 0 && request->state >= LINE) at = field_lines(request, head, (size_t)at, end);
+    if (at >= 0 && request->state >= LINE)
+        at = rn_http1_parse_fields(request, head, (size_t)at, end);
     request->scanned = (uint16_t)at;
     if (at >= 0 && request->state < OVER) {
         if (at < RN_HTTP1_HEAD_MAX) return 0;
