@@ -29,7 +29,9 @@ struct rn_stream_kind {
     /* the descriptor is closed: the driver's memory is the caller's again */
     void (*closed)(struct rn_stream_driver *driver);
     struct rn_traffic *traffic; /* counted here */
-    rn_ns write_timeout; /* no byte of the output was taken for so long: the connection is reset */
+    /* no more than so many bytes of the output were taken in that time: the connection is reset */
+    rn_ns write_timeout;
+    uint64_t write_stall;
 };
 
 struct rn_stream_driver {

@@ -186,10 +186,17 @@ struct rn_http_options {
     enum rn_accept_mode accept;
     /* all workers together; 0: what RLIMIT_NOFILE leaves, at most 100,000 */
     uint32_t connections_max;
+    /* open for one address, all workers together; more are answered 503. 0: any number. For IPv6 a
+     * /64 is one address, and Unix sockets have none */
+    uint32_t address_connections_max;
+    uint32_t connection_requests_max; /* then the connection is closed. 0: any number */
+    /* bytes a second that a peer has to send of a body, or to take of the output, over idle_timeout
+     * and write_timeout. 0: 240 */
+    uint32_t rate_min;
     uint32_t busy_poll_us;    /* as in struct rn_runtime_options */
     rn_ns header_timeout;     /* from a request's first byte to its head's end: 408. 0: 10 s */
-    rn_ns idle_timeout;       /* between requests, and between a body's bytes. 0: 60 s */
-    rn_ns write_timeout;      /* without a byte taken by the peer. 0: 60 s */
+    rn_ns idle_timeout;       /* between requests, and for stalls of a body. 0: 60 s */
+    rn_ns write_timeout;      /* for stalls of a peer that takes output. 0: 60 s */
     rn_ns drain_timeout;      /* how long rn_http_server_stop lets connections finish. 0: 3 s */
     rn_ns ping_interval;      /* WebSocket: a silent peer gets a ping, then is closed. 0: 30 s */
     const int *log_fd;        /* where lines go, read at each flush; NULL: nowhere */
@@ -230,7 +237,8 @@ struct rn_http_figures {
     uint64_t bytes_out;
     uint64_t errors;      /* requests refused as malformed */
     uint64_t timeouts;
-    uint64_t refused;     /* connections over the limit, answered 503 */
+    uint64_t refused;     /* connections over a limit, answered 503 */
+    uint64_t refused_address; /* those of them that were too many of one address */
 };
 /* From any thread. */
 void rn_http_server_figures(const struct rn_http_server *server, unsigned worker,

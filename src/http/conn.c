@@ -44,7 +44,8 @@ static void settle(struct rn_http_conn *conn, rn_ns now)
     bool body_done = request->phase == RN_REQUEST_HEAD || rn_http1_body_done(&request->body);
     if (!body_done && !request->close) return; /* its rest is read past */
     if (request->close) {
-        bool peer_is_done = body_done && request->phase == RN_REQUEST_HANDLED;
+        bool peer_is_done = body_done && request->phase == RN_REQUEST_HANDLED &&
+                            !request->http1.keep_alive;
         conn->machine.flags |= peer_is_done ? RN_MACHINE_DONE : RN_MACHINE_CLOSE;
         rn_http_debug(conn, "[HTTP] fd=%d done, closing", 0);
     }
@@ -99,6 +100,17 @@ static size_t head_input(struct rn_http_conn *conn, rn_ns now, const uint8_t *in
     return len;
 }
 
+/* Each byte of a body is worth some time, and at most idle_timeout can be saved up: who is slower
+ * than rate_min uses it up, but not by a stall. */
+static void prolong(struct rn_http_conn *conn, rn_ns now, size_t len)
+{
+    const struct rn_http_options *options = options_of(conn);
+    rn_ns most = now + options->idle_timeout;
+    rn_ns earned = conn->deadline + len * (RN_SECOND / options->rate_min);
+    /* When it is long past, it was we who didn't look. */
+    conn->deadline = earned < most && conn->deadline + RN_SECOND > now ? earned : most;
+}
+
 static void end_of_input(struct rn_http_conn *conn)
 {
     struct rn_request *request = conn->request;
@@ -147,7 +159,7 @@ static size_t request_input(struct rn_http_conn *conn, rn_ns now, uint8_t *in, s
         used = head_input(conn, now, in, len);
     } else if (!rn_http1_body_done(&request->body)) {
         used = rn_request_feed(request, in, len);
-        if (used) conn->deadline = now + options_of(conn)->idle_timeout;
+        prolong(conn, now, used);
     }
     take_output_back(request);
     return used;
@@ -259,11 +271,13 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd)
     conn->machine.vt = &machine_vt;
     conn->deadline = rn_worker_now(worker->worker) +
                      (worker->draining ? drain_grace : worker->server->options.idle_timeout);
+    conn->requests_left = worker->server->options.connection_requests_max; /* 0 is 2^32 */
     conn->driver.machine = &conn->machine;
     conn->driver.kind = &worker->kind;
     conn->driver.stream = (rn_stream){worker->worker, fd};
-    worker->figures.accepted++;
     worker->figures.connections++;
+    if (!rn_http_conn_admit(conn)) return;
+    worker->figures.accepted++;
     rn_http_debug(conn, "[ACCEPT] fd=%d", 0);
     rn_stream_driver_start(&conn->driver);
 }

@@ -223,6 +223,7 @@ void rn_request_dispatch(struct rn_request *request)
 {
     struct rn_http_worker *worker = request->conn->worker;
     worker->figures.requests++;
+    if (rn_unlikely(!--request->conn->requests_left)) request->close = true;
     request->phase = RN_REQUEST_HANDLED;
     rn_http1_body_init(&request->body, &request->http1);
     request->continue_due = request->http1.expect_continue;

@@ -122,6 +122,46 @@ static void on_accepted(struct rn_listener *listener, int fd)
     if (open + 1 == server->options.connections_max) pause_at_limit(worker);
 }
 
+/* ---- Connections of one address -------------------------------------------------------------- */
+
+/* Adds to the counters of the connection's address, one of each row, and returns the least. Where
+ * two addresses meet in one row they don't in another, so that is, nearly always, how many
+ * connections the address has; it is never less. */
+static uint32_t count(struct rn_http_conn *conn, uint32_t more)
+{
+    uint32_t (*row)[RN_HTTP_ADDRESS_ROW] = conn->worker->server->addresses;
+    uint32_t least = UINT32_MAX;
+    for (uint64_t address = conn->address; address; address >>= 16) {
+        uint32_t counted =
+            __atomic_add_fetch(&(*row++)[(uint16_t)address], more, __ATOMIC_SEQ_CST);
+        if (counted < least) least = counted;
+    }
+    return least;
+}
+
+bool rn_http_conn_admit(struct rn_http_conn *conn)
+{
+    struct rn_http_worker *worker = conn->worker;
+    struct rn_http_server *server = worker->server;
+    struct rn_address peer;
+    int fd = rn_http_conn_fd(conn);
+    if (!server->options.address_connections_max || rn_peer_address(fd, &peer) < 0) return true;
+    enum rn_family family = rn_address_family(&peer);
+    uint64_t address = rn_load64(peer.bytes + 8); /* of IPv6 the /64 */
+    if (family == RN_UNIX) return true;
+    if (family == RN_IP4 || !address) /* or it is mapped: then it stands at the end */
+        address = (uint64_t)rn_load32(peer.bytes + (family == RN_IP4 ? 4 : 20)) << 32;
+    unsigned __int128 product = (unsigned __int128)address * server->address_key;
+    conn->address = (uint64_t)product ^ (uint64_t)(product >> 64);
+    count(conn, 1);
+    /* Only now it is looked: of two that come at once, neither overlooks the other. */
+    if (count(conn, 0) <= server->options.address_connections_max) return true;
+    worker->figures.refused_address++;
+    refuse(worker, fd);
+    rn_http_conn_ended(conn);
+    return false;
+}
+
 static void check_ended(struct rn_http_worker *worker)
 {
     struct rn_http_server *server = worker->server;
@@ -138,6 +178,7 @@ void rn_http_conn_ended(struct rn_http_conn *conn)
     struct rn_http_worker *worker = conn->worker;
     struct rn_http_server *server = worker->server;
     if (conn->request) rn_request_free(conn->request);
+    count(conn, -1u);
     rn_slab_put(&worker->conns, conn);
     worker->figures.connections--;
     __atomic_fetch_sub(&worker->load, 1, __ATOMIC_RELAXED);
@@ -208,8 +249,12 @@ static int start_worker(struct rn_worker *running, void *context)
     worker->worker = running;
     __atomic_store_n(&server->runtime, rn_worker_runtime(running), __ATOMIC_RELAXED);
     worker->drain.expire = on_drain_timeout;
-    worker->kind = (struct rn_stream_kind){rn_http_conn_closed, &worker->traffic,
-                                           server->options.write_timeout};
+    worker->kind = (struct rn_stream_kind){
+        .closed = rn_http_conn_closed,
+        .traffic = &worker->traffic,
+        .write_timeout = server->options.write_timeout,
+        .write_stall = server->options.write_timeout / RN_SECOND * server->options.rate_min,
+    };
     worker->stop.run = on_stop;
     worker->resume.run = on_resume;
     rn_worker_set_local(running, worker);
@@ -259,6 +304,7 @@ static int check_options(struct rn_http_options *options)
     if (most > CONNECTIONS_MAX) most = CONNECTIONS_MAX;
     if (options->connections_max - 1 >= most) /* also when it is 0 */
         options->connections_max = (uint32_t)most;
+    if (!options->rate_min) options->rate_min = 240;
     if (!options->log_fd) {
         options->log_fd = &nowhere;
         options->log_level = RN_LOG_ERROR;
@@ -280,6 +326,7 @@ int rn_http_server_new(struct rn_http_server **made, const struct rn_http_option
     struct rn_http_server *server = rn_map(size);
     if (!server) return -RN_K_ENOMEM;
     server->options = checked;
+    server->address_key = rn_random64() | 1;
     server->mapped = size;
     struct rn_http_worker *next = NULL;
     for (unsigned i = checked.workers; i--;) {

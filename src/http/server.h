@@ -22,6 +22,8 @@ enum {
     RN_HTTP_DISCARD_MAX = 256 * 1024,
     /* bytes of a head that is recognised when it comes again */
     RN_HTTP_KNOWN_MAX = 1024,
+    RN_HTTP_ADDRESS_ROWS = 4, /* of counters for an address's connections, see http/server.c */
+    RN_HTTP_ADDRESS_ROW = 1 << 16,
 };
 
 struct rn_http_worker;
@@ -51,6 +53,8 @@ struct rn_http_conn {
     struct rn_http_worker *worker;
     struct rn_request *request; /* NULL between requests */
     rn_ns deadline;
+    uint64_t address;      /* what its address is counted by; 0: it isn't counted */
+    uint32_t requests_left;
     struct rn_websocket socket;
     struct rn_stream_driver driver;
 };
@@ -170,6 +174,8 @@ struct rn_http_server {
     uint32_t paused;      /* atomic: workers that are paused */
     uint32_t ended;       /* atomic, a futex: workers that have drained */
     size_t mapped;
+    uint64_t address_key; /* what only we know, so that nobody can aim at a counter */
+    uint32_t addresses[RN_HTTP_ADDRESS_ROWS][RN_HTTP_ADDRESS_ROW]; /* atomic */
     struct rn_http_worker workers[];
 };
 
@@ -190,6 +196,8 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd);
 void rn_http_conn_closed(struct rn_stream_driver *driver);
 
 /* http/server.c */
+/* Counts it for its address; false when those are too many, and the connection has ended. */
+bool rn_http_conn_admit(struct rn_http_conn *conn);
 void rn_http_conn_ended(struct rn_http_conn *conn);
 
 /* http/request.c */

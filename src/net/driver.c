@@ -387,7 +387,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
     if (driver->state & LINGERING) {
         teardown(driver);
     } else if ((driver->state & SENDING) && sending->deadline <= now) {
-        if (sending->op.progress == sending->seen) {
+        if (sending->op.progress - sending->seen <= driver->kind->write_stall) {
             rn_stream_driver_abort(driver);
             return;
         }

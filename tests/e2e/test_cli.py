@@ -14,7 +14,8 @@ from client import TEXT, Connection, WebSocket, fetch, request, status
 from server import PROGRAM, ROOT, VERSION, become_nobody, free_port, wait_until
 
 FLAGS = ["--root", "--workers", "--bind", "--port", "--backend", "--accept", "--ws-echo",
-         "--ws-max-message", "--echo", "--list", "--max-connections", "--busy-poll",
+         "--ws-max-message", "--echo", "--list", "--max-connections",
+         "--max-per-address", "--max-requests", "--min-rate", "--busy-poll",
          "--idle-timeout", "--header-timeout", "--log", "--log-level",
          "--access-log", "--user", "--no-sandbox",
          "--version", "--help"]
@@ -155,7 +156,8 @@ def test_long_flags(launch):
     port = free_port()
     launch.plain("--bind", "127.0.0.1", "--port", port, "--workers", 2, "--accept", "shared",
                  "--max-connections", 100, "--idle-timeout", 10, "--header-timeout", 5,
-                 "--busy-poll", 50, port=port)
+                 "--busy-poll", 50, "--max-per-address", 9, "--max-requests", 8, "--min-rate", 7,
+                 port=port)
     assert len(status(("127.0.0.1", port))["workers"]) == 2
 
 

@@ -16,6 +16,8 @@ static void check_bounds(const struct settings *settings)
     const struct rn_http_options *server = &settings->server;
     require(server->workers <= RN_WORKERS_MAX && settings->port <= 65535);
     require(!settings->binds[BINDS_MAX] && server->connections_max <= 1000000);
+    require(server->address_connections_max <= 1000000 && server->rate_min <= 1000000);
+    require(server->connection_requests_max <= 1000000);
     require(server->idle_timeout <= 1000000 * RN_SECOND && server->log_level <= RN_LOG_DEBUG);
     require(server->idle_timeout % RN_SECOND == 0 && server->header_timeout % RN_SECOND == 0);
     require(!settings->ws_echo || *settings->ws_echo == '/');
@@ -58,6 +60,11 @@ static void write_out(struct line *line, const struct settings *settings)
         word(line, "--ws-max-message=%llu", (unsigned long long)settings->ws_message_max);
     if (settings->echo) word(line, "--echo");
     if (server->connections_max) word(line, "--max-connections=%u", server->connections_max);
+    if (server->address_connections_max)
+        word(line, "--max-per-address=%u", server->address_connections_max);
+    if (server->connection_requests_max)
+        word(line, "--max-requests=%u", server->connection_requests_max);
+    if (server->rate_min) word(line, "--min-rate=%u", server->rate_min);
     if (server->idle_timeout)
         word(line, "--idle-timeout=%llu", (unsigned long long)(server->idle_timeout / RN_SECOND));
     if (server->header_timeout)
@@ -92,6 +99,9 @@ static void check_again(const struct settings *settings)
     require(again.server.accept == settings->server.accept);
     require(again.ws_message_max == settings->ws_message_max);
     require(again.server.connections_max == settings->server.connections_max);
+    require(again.server.address_connections_max == settings->server.address_connections_max);
+    require(again.server.connection_requests_max == settings->server.connection_requests_max);
+    require(again.server.rate_min == settings->server.rate_min);
     require(again.server.idle_timeout == settings->server.idle_timeout);
     require(again.server.header_timeout == settings->server.header_timeout);
     require(again.server.log_level == settings->server.log_level);

@@ -36,7 +36,8 @@ static inline void bed_start(struct bed *bed)
     line_machine_init(&bed->line);
     wire_open(&bed->wire);
     bed->driver.machine = &bed->line.machine;
-    bed->kind = (struct rn_stream_kind){bed_closed, &bed->traffic, WRITE_TIMEOUT_S * RN_SECOND};
+    bed->kind = (struct rn_stream_kind){.closed = bed_closed, .traffic = &bed->traffic,
+                                        .write_timeout = WRITE_TIMEOUT_S * RN_SECOND};
     bed->driver.kind = &bed->kind;
     bed->driver.stream = (rn_stream){hand_worker(0), bed->wire.fd};
     rn_stream_driver_start(&bed->driver);

@@ -1,5 +1,6 @@
 /*
- * The server's time limits, in virtual time: each is kept, and no sooner than it is due.
+ * The server's limits of time, of rates and of requests, in virtual time: each is kept, and no
+ * sooner than it is due.
  */
 #include "http_by_hand.h"
 
@@ -15,6 +16,18 @@ static unsigned closed_code, messages;
 static void on_any(struct rn_request *request)
 {
     assert_int_equal(rn_respond(request, 200, "text/plain", "any\n", 4), 0);
+}
+
+static size_t swallow(struct rn_request *request, rn_bytes piece)
+{
+    if (!piece.len) on_any(request);
+    return piece.len;
+}
+
+static void on_swallow(struct rn_request *request)
+{
+    static const struct rn_request_callbacks callbacks = {.body = swallow};
+    rn_request_on(request, &callbacks);
 }
 
 static void on_long(struct rn_request *request)
@@ -37,6 +50,7 @@ static const struct rn_websocket_handler news = {.data = on_message, .closed = o
 static const struct rn_http_route routes[] = {
     {.path = "/any", .handler = on_any},     {.path = "/long", .handler = on_long},
     {.path = "/stuck", .handler = on_stuck}, {.path = "/news", .websocket = &news},
+    {.path = "/swallow", .handler = on_swallow, .flags = RN_ROUTE_STREAM},
 };
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
@@ -125,21 +139,98 @@ static void a_head_has_its_time(void **state)
     server_stop();
 }
 
-/* A body may take long, but not stop. */
-static void a_body_may_not_stop(void **state)
+/* ---- Bodies, at 100 bytes a second ----------------------------------------------------------- */
+
+enum { RATE = 100, STALL_S = 60 };
+
+static struct wire begin_body(const char *head)
 {
-    start((struct rn_http_options){.idle_timeout = 5 * RN_SECOND});
+    start((struct rn_http_options){.rate_min = RATE, .idle_timeout = STALL_S * RN_SECOND});
     struct wire wire = server_dial();
-    wire_give(&wire, "POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
-    for (unsigned i = 0; i < 8; i++) {
-        pass_quietly(&wire, 4 * RN_SECOND);
-        wire_give(&wire, "b");
+    wire_give(&wire, head);
+    return wire;
+}
+
+static void drip(struct wire *wire, size_t len, rn_ns pause, unsigned times)
+{
+    static const char zeroes[8192];
+    while (times--) {
+        hand_pass(pause);
+        wire_give_bytes(wire, zeroes, len);
     }
-    pass_quietly(&wire, 5 * RN_SECOND);
-    expect_answer(&wire, "HTTP/1.1 408 ");
-    hang_up(&wire);
+}
+
+static void expect_too_slow(struct wire *wire)
+{
+    expect_answer(wire, "HTTP/1.1 408 ");
+    hang_up(wire);
+    assert_int_equal(server_figures().timeouts, 1);
     server_stop();
 }
+
+static void a_body_at_the_rate_comes_through(void **state)
+{
+    struct wire wire =
+        begin_body("POST /swallow HTTP/1.1\r\nHost: x\r\nContent-Length: 84003\r\n\r\n");
+    drip(&wire, RATE, RN_SECOND, 60);
+    drip(&wire, 10 * RATE, 10 * RN_SECOND, 60);
+    drip(&wire, RATE, RN_SECOND, 60);
+    pass_quietly(&wire, (STALL_S - 1) * RN_SECOND); /* what was saved up serves for a stall */
+    drip(&wire, 60 * RATE, 0, 1);                   /* and here that is made up for */
+    drip(&wire, 30 * RATE, 30 * RN_SECOND, 2);
+    wire_give(&wire, "end");
+    expect_answer(&wire, "HTTP/1.1 200 ");
+    assert_int_equal(server_figures().timeouts, 0);
+    wire_end(&wire);
+    wire_close(&wire, false);
+    server_stop();
+}
+
+static void a_body_may_not_stop(void **state)
+{
+    struct wire wire =
+        begin_body("POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 1002\r\n\r\n");
+    wire_give(&wire, "b");
+    pass_quietly(&wire, STALL_S * RN_SECOND);
+    expect_too_slow(&wire);
+}
+
+/* No pause is long, and yet it is too slow: what was saved up is used up at the pace that is
+ * missing, so half of the rate lasts twice the time. However fast its beginning was. */
+static void a_body_below_the_rate_is_given_up(void **state)
+{
+    struct wire wire =
+        begin_body("POST /swallow HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n");
+    drip(&wire, 8000, RN_SECOND, 100);
+    drip(&wire, RATE / 2, RN_SECOND, 2 * STALL_S - 1);
+    pass_quietly(&wire, 500 * RN_MILLISECOND);
+    expect_too_slow(&wire);
+}
+
+static void so_is_one_that_is_collected(void **state)
+{
+    struct wire wire = begin_body("POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n");
+    drip(&wire, 1, RN_SECOND, STALL_S);
+    pass_quietly(&wire, STALL_S * RN_SECOND / RATE);
+    expect_too_slow(&wire);
+}
+
+/* The worker stood still; the byte was there in time. */
+static void a_body_that_waited_for_us_is_not_late(void **state)
+{
+    struct wire wire = begin_body("POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    drip(&wire, 1, RN_SECOND, 1);
+    hand_backend(0)->now += 10 * STALL_S * RN_SECOND;
+    wire_give(&wire, "b");
+    pass_quietly(&wire, (STALL_S - 1) * RN_SECOND);
+    wire_give(&wire, "cd");
+    expect_answer(&wire, "HTTP/1.1 200 ");
+    wire_end(&wire);
+    wire_close(&wire, false);
+    server_stop();
+}
+
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void a_handler_has_all_the_time_it_wants(void **state)
 {
@@ -190,6 +281,74 @@ static void an_answer_may_not_stop(void **state)
     server_stop();
 }
 
+/* Nor may it be taken more slowly than at the rate. */
+static void an_answer_is_taken_at_the_rate(void **state)
+{
+    start((struct rn_http_options){.write_timeout = 10 * RN_SECOND, .rate_min = RATE});
+    struct wire wire = server_dial();
+    wire_give(&wire, GET("/long"));
+    struct rn_op *op = wire_send_op(&wire);
+    op->progress = 50000;
+    for (unsigned i = 0; i < 20; i++) { /* each time at the last moment */
+        hand_pass(10 * RN_SECOND);
+        assert_null(wire_op(&wire, RN_OP_CLOSE));
+        op->progress += 10 * RATE + 1;
+    }
+    hand_pass(10 * RN_SECOND);
+    op->progress += 10 * RATE;
+    hand_pass(10 * RN_SECOND);
+    wire_close(&wire, true);
+    server_stop();
+}
+
+/* ---- How many requests ----------------------------------------------------------------------- */
+
+/* The answer says that it is the last, and isn't lost to a reset, though more requests come. */
+static void the_last_request_closes(void **state)
+{
+    start((struct rn_http_options){.connection_requests_max = 3});
+    struct wire wire = server_dial();
+    wire_give(&wire, GET("/any") GET("/any"));
+    wire_collect(&wire, wire_send_op(&wire));
+    assert_null(memmem(wire.sent, wire.sent_len, "Connection:", 11));
+    wire.sent_len = 0;
+    expect_answer(&wire, "HTTP/1.1 200 ");
+    wire_give(&wire, GET("/any") GET("/any"));
+    wire_collect(&wire, wire_send_op(&wire));
+    assert_non_null(memmem(wire.sent, wire.sent_len, "\r\nConnection: close\r\n", 21));
+    wire.sent_len = 0;
+    expect_answer(&wire, "HTTP/1.1 200 ");
+    assert_int_equal(server_figures().requests, 3);
+    wire_give(&wire, GET("/any"));
+    hang_up(&wire);
+    assert_int_equal(server_figures().requests, 3);
+    server_stop();
+}
+
+static void it_may_have_a_body(void **state)
+{
+    start((struct rn_http_options){.connection_requests_max = 1});
+    struct wire wire = server_dial();
+    wire_give(&wire, "POST /swallow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+    assert_null(wire_send_op(&wire));
+    wire_give(&wire, "cde");
+    expect_answer(&wire, "HTTP/1.1 200 ");
+    hang_up(&wire);
+    server_stop();
+}
+
+/* An upgrade is a request, and what comes of it may stay. */
+static void an_upgrade_may_be_the_last(void **state)
+{
+    start((struct rn_http_options){.connection_requests_max = 1});
+    struct wire wire = join();
+    wire_give(&wire, "\x82\x81____x");
+    assert_int_equal(messages, 1);
+    wire_end(&wire);
+    wire_close(&wire, false);
+    server_stop();
+}
+
 /* ---- The server's end ------------------------------------------------------------------------ */
 
 /* Neither a request without an answer nor half of one holds it up for longer than it may; who has
@@ -207,7 +366,7 @@ static void draining_has_its_time(void **state)
     hand_pass(200 * RN_MILLISECOND);
     wire_give(&late, GET("/any"));
     expect_answer(&late, "HTTP/1.1 200 ");
-    wire_close(&late, false);
+    hang_up(&late);
     pass_quietly(&idle, 50 * RN_MILLISECOND);
     wire_close(&idle, false);
     pass_quietly(&stuck, 4750 * RN_MILLISECOND);
@@ -293,10 +452,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_says_nothing_is_closed),
         cmocka_unit_test(a_head_has_its_time),
+        cmocka_unit_test(a_body_at_the_rate_comes_through),
         cmocka_unit_test(a_body_may_not_stop),
+        cmocka_unit_test(a_body_below_the_rate_is_given_up),
+        cmocka_unit_test(so_is_one_that_is_collected),
+        cmocka_unit_test(a_body_that_waited_for_us_is_not_late),
         cmocka_unit_test(a_handler_has_all_the_time_it_wants),
         cmocka_unit_test(idle_time_begins_behind_the_answer),
         cmocka_unit_test(an_answer_may_not_stop),
+        cmocka_unit_test(an_answer_is_taken_at_the_rate),
+        cmocka_unit_test(the_last_request_closes),
+        cmocka_unit_test(it_may_have_a_body),
+        cmocka_unit_test(an_upgrade_may_be_the_last),
         cmocka_unit_test(draining_has_its_time),
         cmocka_unit_test(a_websocket_is_told_to_go),
         cmocka_unit_test(pings_want_answers),

@@ -32,8 +32,8 @@ enum { STATUS_ROOM = 1024 };
 /* In the order of the two structs of figures, which are all of one kind. */
 static const char figure_names[] =
     "connections\0accepted\0requests\0websockets\0messages\0bytes_in\0bytes_out\0errors\0"
-    "timeouts\0refused\0tasks\0polls\0turns\0stale_wakes\0timers\0ops\0syscalls\0buffers\0"
-    "buffers_total\0";
+    "timeouts\0refused\0refused_address\0tasks\0polls\0turns\0stale_wakes\0timers\0ops\0"
+    "syscalls\0buffers\0buffers_total\0";
 
 static void status_worker(struct rn_http_server *server, unsigned index, struct rn_text *text)
 {

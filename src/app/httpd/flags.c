@@ -20,6 +20,9 @@ const char help_text[] =
     "      --ws-max-message N    bytes in a message (default: 1048576)\n"
     "      --echo                answer requests with their body\n"
     "      --max-connections N   at once (default: by ulimit -n)\n"
+    "      --max-per-address N   of them for one address (default: any)\n"
+    "      --max-requests N      on a connection (default: any)\n"
+    "      --min-rate N          bytes a second of who sends or reads (default: 240)\n"
     "      --busy-poll N         microseconds to look for more before waiting\n"
     "      --idle-timeout S      seconds between requests (default: 60)\n"
     "      --header-timeout S    seconds for a request's head (default: 10)\n"
@@ -46,6 +49,9 @@ const struct option option_table[] = {
     {NUMBER, FIELD(ws_message_max), 0, NULL},
     {FLAG, FIELD(echo), 0, NULL},
     {NUMBER, FIELD(server.connections_max), 1000000, NULL},
+    {NUMBER, FIELD(server.address_connections_max), 1000000, NULL},
+    {NUMBER, FIELD(server.connection_requests_max), 1000000, NULL},
+    {NUMBER, FIELD(server.rate_min), 1000000, NULL},
     {NUMBER, FIELD(server.busy_poll_us), 1000000, NULL},
     {SECONDS, FIELD(server.idle_timeout), 1000000, NULL},
     {SECONDS, FIELD(server.header_timeout), 1000000, NULL},

@@ -1,0 +1,106 @@
+"""What one client may take of the server, and what becomes of the others meanwhile."""
+import socket
+
+import pytest
+
+from client import Connection, request, status
+from server import wait_until
+
+PLAIN = request("GET", "/plaintext")
+
+
+def total(address, figure):
+    return sum(worker[figure] for worker in status(address)["workers"])
+
+
+def refusal(address, family=socket.AF_INET, source=None):
+    """Connects and returns what comes back unasked, to the end."""
+    with socket.socket(family) as client:
+        client.settimeout(15)
+        if source:
+            client.bind((source, 0))
+        client.connect(address)
+        answer = b""
+        while piece := client.recv(4096):
+            answer += piece
+        return answer
+
+
+# Requests of one connection
+
+def test_last_of_its_requests_closes_a_connection(httpd):
+    server = httpd("--max-requests", 3)
+    for _ in range(2):
+        with Connection(server.address) as connection:
+            connection.send(PLAIN * 5)
+            answers = [connection.read_response() for _ in range(3)]
+            assert [answer.closes() for answer in answers] == [False, False, True]
+            assert all(answer.body == b"Hello, World!" for answer in answers)
+            assert connection.read_to_end() == b""
+
+
+# Connections of one address
+
+def hold(address, count, family=socket.AF_INET, source=None):
+    """So many connections, each of which has had an answer."""
+    held = []
+    for _ in range(count):
+        client = socket.socket(family)
+        client.settimeout(15)
+        if source:
+            client.bind((source, 0))
+        client.connect(address)
+        client.sendall(PLAIN)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        held.append(client)
+    return held
+
+
+@pytest.mark.parametrize("accept", ["reuseport", "shared"])
+def test_connections_of_an_address_are_limited(httpd, accept):
+    """By all workers together; another address isn't concerned, and those that end make room."""
+    server = httpd("--max-per-address", 5, "--accept", accept, workers=2)
+    held = hold(server.address, 5, source="127.0.0.7")
+    for _ in range(8):
+        answer = refusal(server.address, source="127.0.0.7")
+        assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in answer
+    held += hold(server.address, 4, source="127.0.0.8")
+    assert total(server.address, "refused_address") == total(server.address, "refused") == 8
+    for client in held[:3]:
+        client.close()
+    wait_until(lambda: total(server.address, "connections") == 7)
+    again = hold(server.address, 3, source="127.0.0.7")
+    assert refusal(server.address, source="127.0.0.7").startswith(b"HTTP/1.1 503 ")
+    for client in held + again:
+        client.close()
+    wait_until(lambda: total(server.address, "connections") == 1)
+    for client in hold(server.address, 5, source="127.0.0.7"):
+        client.close()
+
+
+def test_an_ipv6_network_is_one_address(httpd):
+    server = httpd("--max-per-address", 2, bind="::1")
+    address = ("::1", server.port)
+    held = hold(address, 2, socket.AF_INET6)
+    assert refusal(address, socket.AF_INET6).startswith(b"HTTP/1.1 503 ")
+    held.pop().close()
+    wait_until(lambda: is_served(address))
+    for client in held:
+        client.close()
+
+
+def is_served(address):
+    """Whether there is room for one more, which goes at once."""
+    try:
+        client, = hold(address, 1, socket.AF_INET6)
+    except (AssertionError, OSError):
+        return False
+    client.close()
+    return True
+
+
+def test_unix_sockets_have_no_address(httpd, tmp_path):
+    path = str(tmp_path / "socket")
+    server = httpd("--max-per-address", 1, bind=f"unix:{path}", path=path)
+    for client in hold(server.path, 5, socket.AF_UNIX):
+        client.close()
