@@ -38,31 +38,32 @@ ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra
          -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants \
          -fno-guess-branch-probability)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
-FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fno-pic -fno-asynchronous-unwind-tables -fno-unwind-tables \
-        -fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections -fno-math-errno
+# The stack protector's canary is where src/sys/free_start.c puts it, and indirect calls land on marked instructions.
+HARDEN_x86_64  := -mstack-protector-guard-offset=8 -fcf-protection=branch
+HARDEN_aarch64 := -mbranch-protection=standard -mno-outline-atomics
+FREE := $(BASE) -DRN_FREESTANDING -ffreestanding -fpie -fno-asynchronous-unwind-tables -fno-unwind-tables \
+        -fstack-protector-strong $(HARDEN_$(ARCH)) -ffunction-sections -fdata-sections -fno-math-errno
 FREE += $(if $(DEBUG),-O1 -DRN_DEBUG -fsanitize=undefined -fsanitize-undefined-trap-on-error,-Os -fno-ident $(ALIKE))
-ifeq ($(ARCH),aarch64)
-FREE := $(filter-out -fcf-protection=none,$(FREE)) -mno-outline-atomics
-endif
 LTO  := $(if $(DEBUG),,-flto=auto -flto-partition=none -fno-fat-lto-objects)
-LINK := -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro,-z,noexecstack,--hash-style=gnu
+LINK := -nostdlib -static-pie -T src/sys/free.ld -Wl,--no-dynamic-linker,--gc-sections,--build-id=none -z relro \
+        -z noexecstack $(if $(filter x86_64,$(ARCH)),-z pack-relative-relocs)
 
 free = $(patsubst src/%.c,$(OUT)/free/%.o,$(1))
 
 all: $(PROGRAMS:%=$(OUT)/%)
 
-# httpd.debug has the symbols (gdb build/httpd.debug PID); stripped it is httpd.plain; packed, with the unpacker in
+# httpd.debug has the symbols (README: gdb); stripped it is httpd.plain; packed, with the unpacker in
 # front, it is httpd, and so for each program. DEBUG=1 and PACK=0 leave it plain.
 PACK ?= $(if $(DEBUG),0,1)
 PACK_FLAGS := $(WARN) -fno-strict-aliasing $(if $(filter aarch64,$(ARCH)),-DPACK_AARCH64)
 
 .SECONDEXPANSION:
-$(PROGRAMS:%=$(OUT)/%.debug): $(OUT)/%.debug: $$(call free,$$(filter-out $(SIMULATOR),$(COMMON)) $$(call program,$$*) $(LIBC_FREE))
+$(PROGRAMS:%=$(OUT)/%.debug): $(OUT)/%.debug: $$(call free,$$(filter-out $(SIMULATOR),$(COMMON)) $$(call program,$$*) $(LIBC_FREE)) src/sys/free.ld
 	@mkdir -p $(@D)
-	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $^
+	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $(filter %.o,$^)
 
 $(OUT)/%.plain: $(OUT)/%.debug
-	$(if $(DEBUG),cp $< $@,$(STRIP) -s -R .comment -R .note.gnu.property -o $@ $<)
+	$(if $(DEBUG),cp $< $@,$(STRIP) -s -o $@ $<)
 
 $(OUT)/pack: pack/pack.c pack/model.h
 	@mkdir -p $(@D)
@@ -76,8 +77,8 @@ $(PROGRAMS:%=$(OUT)/%): %: %.plain
 	cp $< $@
 else
 $(PROGRAMS:%=$(OUT)/%): %: pack/unpack.c pack/unpack.ld pack/model.h %.packed
-	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -O1 -DPACKED='"$@.packed"' \
-	    -DLAYOUT='"$@.packed.h"' -I. $(LINK) -T pack/unpack.ld -s -MF $@.d -o $@ $<
+	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -fno-stack-protector -O1 \
+	    -DPACKED='"$@.packed"' -DLAYOUT='"$@.packed.h"' -I. $(LINK:src/sys/free.ld=pack/unpack.ld) -s -MF $@.d -o $@ $<
 	$(OUT)/pack $@
 endif
 

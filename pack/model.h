@@ -45,12 +45,9 @@ struct model {
     uint16_t squashed[SUMS];           /* the probability of 16 bits that a sum stands for */
     uint32_t recent[1 << RECENT_BITS]; /* what followed the same three bytes the last time */
     int16_t slots[(1 << SLOT_BITS) + 256];
+    uint32_t relative_count;
+    uint32_t relative[1 << 14]; /* where operands are that are relative to where they stand */
 };
-
-#ifndef MODEL
-static struct model model_memory;
-#define MODEL model_memory
-#endif
 
 /* What the shape of an instruction says of the byte to come. */
 struct place {
@@ -60,20 +57,21 @@ struct place {
 };
 
 #ifdef PACK_AARCH64
-static void make_classes(void) {}
+static void make_classes(struct model *model) {}
 
 /* Words stand with their highest byte first. */
-static inline void follow(struct place *place, unsigned byte)
+static inline bool follow(struct model *model, struct place *place, unsigned byte)
 {
     if (place->phase == 0) place->opcode = byte;
     place->phase = (place->phase + 1) & 3;
+    return false;
 }
 #else
 /* The class of an opcode: how many bytes of an immediate it has, and these. */
 enum { MODRM = 8, PREFIX = 16 };
 
 /* Intel SDM, volume 2, table A-2. It needn't be exact: what is wrong only costs some bytes. */
-static inline void make_classes(void)
+static inline void make_classes(struct model *model)
 {
 #define RUN(class, times) (class) | ((times)-1) << 5
     static const uint8_t runs[] = {
@@ -94,7 +92,7 @@ static inline void make_classes(void)
     const uint8_t *run = runs;
     for (unsigned i = 0; i < 256; run++) {
         if (i < 0x40 && i % 8 == 0) run = runs;
-        for (unsigned times = *run >> 5; times-- != UINT32_MAX;) MODEL.classes[i++] = *run & 31;
+        for (unsigned times = *run >> 5; times-- != UINT32_MAX;) model->classes[i++] = *run & 31;
     }
 }
 
@@ -111,21 +109,24 @@ static inline unsigned operand_length(struct place *place, unsigned modrm)
     return length;
 }
 
-static inline void follow(struct place *place, unsigned byte)
+/* True when what follows is four bytes that are relative to where they stand. */
+static inline bool follow(struct model *model, struct place *place, unsigned byte)
 {
     unsigned left;
+    bool relative = false;
     if (place->phase >= AT_OPERAND) {
         left = place->phase - AT_OPERAND;
     } else if (place->phase == AT_SIB) {
         left = place->immediate + ((byte & 7) == 5 ? 4 : 0);
     } else if (place->phase == AT_MODRM) {
         left = operand_length(place, byte);
+        relative = (byte & 0xc7) == 5;
         if ((byte & 0xc7) == 4) { /* without a displacement, unless the SIB byte says so */
             place->phase = AT_SIB;
-            return;
+            return false;
         }
     } else {
-        unsigned class = MODEL.classes[byte], escaped = place->phase == AFTER_ESCAPE;
+        unsigned class = model->classes[byte], escaped = place->phase == AFTER_ESCAPE;
         if (place->phase == AT_OPCODE) place->narrow = 0;
         place->opcode = byte;
         if (escaped) {
@@ -133,35 +134,37 @@ static inline void follow(struct place *place, unsigned byte)
             class = (byte & 0xf0) == 0x80 ? 4 : byte == 0x05 ? 0 : MODRM; /* 05: SYSCALL */
         } else if (byte == 0x0f) {
             place->phase = AFTER_ESCAPE;
-            return;
+            return false;
         }
         if (class == PREFIX) {
             place->narrow |= byte == 0x66;
             place->phase = AFTER_PREFIX;
-            return;
+            return false;
         }
         left = class & 7;
         if (place->narrow && left == 4) left = 2;
         place->immediate = left;
         if (class & MODRM) {
             place->phase = AT_MODRM;
-            return;
+            return false;
         }
+        relative = left == 4 && (escaped || (byte & 0xfe) == 0xe8); /* jumps and calls */
     }
     place->phase = left ? AT_OPERAND - 1 + left : AT_OPCODE;
+    return relative;
 }
 #endif
 
 /* A probability for each sum: p' = p (1 - p), from the middle outwards. */
-ONCE static void begin_model(void)
+ONCE static void begin_model(struct model *model)
 {
     uint32_t p = 1u << 31;
     for (int i = 0; i < SUMS / 2; i++) {
-        MODEL.squashed[SUMS / 2 + i] = (uint16_t)(p >> 16);
-        MODEL.squashed[SUMS / 2 - i] = (uint16_t)(-p >> 16);
+        model->squashed[SUMS / 2 + i] = (uint16_t)(p >> 16);
+        model->squashed[SUMS / 2 - i] = (uint16_t)(-p >> 16);
         if (i < SUM_LIMIT) p += (uint32_t)((uint64_t)p * -p >> (32 + 12 - SUM_SHIFT));
     }
-    make_classes();
+    make_classes(model);
 }
 
 /* ---- The decoder ----------------------------------------------------------------------------- */
@@ -220,9 +223,8 @@ static inline unsigned decode_bit(struct decoder *decoder, uint64_t p)
 #endif
 
 struct image {
-    size_t text;           /* up to here it is code */
-    size_t hole, hole_end; /* between the segments */
-    size_t end;
+    size_t start, text;    /* it begins with code */
+    size_t data, end;      /* of the other segment */
 };
 
 /* The slots of a context: one for the question, then one for each node of the tree of bits. */
@@ -231,10 +233,10 @@ static inline size_t context(unsigned kind, unsigned value, unsigned phase)
     return (value << 6 | kind << 4 | phase) * 0x9e3779b1u >> (32 - SLOT_BITS);
 }
 
-static inline unsigned code_mixed(CODER *coder, int16_t *a, int16_t *b, int16_t *c, int16_t *d,
-                                  unsigned bit)
+static inline unsigned code_mixed(CODER *coder, struct model *model, int16_t *a, int16_t *b,
+                                  int16_t *c, int16_t *d, unsigned bit)
 {
-    int p = MODEL.squashed[SUMS / 2 + ((*a + *b + *c + *d) >> SUM_SHIFT)];
+    int p = model->squashed[SUMS / 2 + ((*a + *b + *c + *d) >> SUM_SHIFT)];
     bit = code_bit(coder, (uint64_t)p, bit);
     int step = (bit ? 65536 - p : -p) >> LEARN_SHIFT;
     *a = (int16_t)(*a + step);
@@ -245,17 +247,17 @@ static inline unsigned code_mixed(CODER *coder, int16_t *a, int16_t *b, int16_t 
 }
 
 /* `expected` has 256 added, or is 0: there is none. */
-static inline unsigned code_byte(CODER *coder, const struct place *place, unsigned history,
-                                 unsigned expected, unsigned byte)
+static inline unsigned code_byte(CODER *coder, struct model *model, const struct place *place,
+                                 unsigned history, unsigned expected, unsigned byte)
 {
     unsigned phase = place->phase, rest = expected;
     size_t node = !expected, unexpected = context(0, 0, phase);
     size_t a = context(0, expected, phase), b = context(1, history & 255, phase);
     size_t c = context(2, place->opcode, phase), d = context(3, history >> 8 & 255, phase);
     do {
-        int16_t *slots = MODEL.slots + node;
+        int16_t *slots = model->slots + node;
         unsigned bit = node ? byte >> 7 & 1 : (byte | 256) == expected;
-        bit = code_mixed(coder, slots + a, slots + b, slots + c, slots + d, bit);
+        bit = code_mixed(coder, model, slots + a, slots + b, slots + c, slots + d, bit);
         if (!node) {
             if (bit) return expected & 255;
             node = 1;
@@ -269,74 +271,65 @@ static inline unsigned code_byte(CODER *coder, const struct place *place, unsign
     return node & 255;
 }
 
+static inline void note(struct model *model, struct place *place, size_t at, unsigned byte)
+{
+    if (follow(model, place, byte)) model->relative[model->relative_count++] = (uint32_t)at + 1;
+}
+
 /* Codes an image of zeroes into what it was, or the other way round. */
-static inline void code_image(CODER *coder, uint8_t *image, struct image layout)
+static inline void code_image(CODER *coder, struct model *model, uint8_t *image,
+                              struct image layout)
 {
     struct place place = {0};
     uint32_t history = 0; /* the last four bytes */
     uint32_t next = 0;    /* where the byte stands that is expected, or 0 */
-    begin_model();
-    for (size_t at = 0; at < layout.end; at++) {
-        if (at == layout.hole) at = layout.hole_end;
-        if (at >= layout.text) {
+    begin_model(model);
+    for (size_t at = layout.start; at < layout.end; at++) {
+        if (at == layout.text) at = layout.data;
+        if (at >= layout.data) {
             place.phase = AT_DATA;
             place.opcode = 0;
         }
-        uint32_t *recent = &MODEL.recent[(history << 8) * 0x9e3779b1u >> (32 - RECENT_BITS)];
+        uint32_t *recent = &model->recent[(history << 8) * 0x9e3779b1u >> (32 - RECENT_BITS)];
         if (!next) next = *recent;
         if (next && image[next - 1] != (history & 255)) next = 0; /* other bytes, the same hash */
         *recent = (uint32_t)at;
         unsigned expected = next ? image[next++] | 256u : 0;
-        unsigned byte = code_byte(coder, &place, history, expected, image[at]);
+        unsigned byte = code_byte(coder, model, &place, history, expected, image[at]);
         if ((byte | 256) != expected) next = 0;
         image[at] = (uint8_t)byte;
         history = history << 8 | byte;
-        follow(&place, byte);
+        note(model, &place, at, byte);
     }
 }
 
 /* ---- The filter ------------------------------------------------------------------------------ */
 
-/* Calls name their target relative to themselves; made absolute, calls of one function look
- * alike. `back` undoes it. */
-#ifdef PACK_AARCH64
-/* Words are turned as well: what a byte means hangs on those above it. */
-static void filter_branches(uint8_t *code, size_t length, int back)
+/* Calls, jumps and operands name their target relative to where they stand; made absolute, those of
+ * one target look alike. Where they are, follow has told. `back` undoes it. */
+static void filter(struct model *model, uint8_t *image, struct image layout, int back)
 {
-    for (size_t at = 0; at + 4 <= length; at += 4) {
+#ifdef PACK_AARCH64
+    /* Words are turned as well: what a byte means hangs on those above it. */
+    for (size_t at = layout.start; at < layout.text; at += 4) {
         uint32_t word;
-        __builtin_memcpy(&word, code + at, 4);
+        __builtin_memcpy(&word, image + at, 4);
         if (back) word = __builtin_bswap32(word);
         if (word >> 26 == 0x25) { /* BL */
             uint32_t target = back ? word - (uint32_t)(at / 4) : word + (uint32_t)(at / 4);
             word = 0x25u << 26 | (target & 0x3ffffff);
         }
         if (!back) word = __builtin_bswap32(word);
-        __builtin_memcpy(code + at, &word, 4);
+        __builtin_memcpy(image + at, &word, 4);
     }
-}
 #else
-static void filter_branches(uint8_t *code, size_t length, int back)
-{
-    int32_t size = (int32_t)length, free = 0;
-    for (int32_t at = 1; at + 4 <= size; at++) {
-        bool plain = (code[at - 1] & 0xfe) == 0xe8; /* CALL, JMP */
-        bool on_condition = at - 2 >= free && code[at - 2] == 0x0f && (code[at - 1] & 0xf0) == 0x80;
-        if (!plain && !on_condition) continue;
-        int32_t value;
-        __builtin_memcpy(&value, code + at, 4);
-        if (back) value = (int32_t)__builtin_bswap32((uint32_t)value);
-        int32_t changed = value;
-        if (value >= -at && value < size) {
-            if (back) changed = value >= 0 ? value - at : value + size;
-            else changed = value < size - at ? value + at : value - size;
-        }
-        if (!back) changed = (int32_t)__builtin_bswap32((uint32_t)changed);
-        __builtin_memcpy(code + at, &changed, 4);
-        at += 4;
-        free = at;
+    for (unsigned i = 0; i < model->relative_count; i++) {
+        uint32_t value, at = model->relative[i];
+        __builtin_memcpy(&value, image + at, 4);
+        value = back ? __builtin_bswap32(value) - at : __builtin_bswap32(value + at);
+        __builtin_memcpy(image + at, &value, 4);
     }
-}
 #endif
+}
 
 #endif

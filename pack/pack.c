@@ -81,48 +81,35 @@ static uint8_t *read_file(const char *name, size_t *length)
     return bytes;
 }
 
-/* What the unpacker must know of the program; it is compiled with it. */
+/* What the unpacker must know of the program; it is compiled with it. Addresses are relative to
+ * where the program is put. */
 struct layout {
-    uint64_t address; /* of the image: all segments */
-    uint64_t end;     /* in memory, page-rounded */
+    uint64_t memory_end; /* page-rounded, as the next */
+    uint64_t code_end;
     uint64_t entry;
     struct image image;
-    char segments[512]; /* SEGMENT(address, size, protection) … */
 };
 
+/* Two segments, as src/sys/free.ld makes them: code, and what is written to. The head of the file
+ * isn't needed any more. */
 static struct layout make_image(uint8_t *image, const uint8_t *program, const char *name)
 {
     const Elf64_Ehdr *elf = (const void *)program;
-    const Elf64_Phdr *headers = (const void *)(program + elf->e_phoff);
-    const Elf64_Shdr *sections = (const void *)(program + elf->e_shoff);
-    struct layout layout = {.entry = elf->e_entry};
-    unsigned count = 0;
-    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_EXEC)
-        fail("no static program:", name);
-    for (unsigned i = 0; i < elf->e_phnum; i++) {
-        const Elf64_Phdr *load = &headers[i];
-        if (load->p_type != PT_LOAD) continue;
-        uint64_t from = load->p_vaddr & ~(uint64_t)(PAGE - 1);
-        uint64_t end = load->p_vaddr + load->p_memsz;
-        if (count == 2) fail("too many segments in", name);
-        if (!count++) {
-            layout.address = from;
-        } else {
-            layout.image.hole = layout.image.end;
-            layout.image.hole_end = load->p_vaddr - layout.address;
-        }
-        sprintf(layout.segments + strlen(layout.segments), " SEGMENT(0x%lx, 0x%lx, %u)", from,
-                end - from,
-                (load->p_flags & PF_R ? 1u : 0) | (load->p_flags & PF_W ? 2u : 0) |
-                    (load->p_flags & PF_X ? 4u : 0));
-        layout.end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-        layout.image.end = load->p_vaddr + load->p_filesz - layout.address;
-        memcpy(image + (load->p_vaddr - layout.address), program + load->p_offset, load->p_filesz);
-    }
-    for (unsigned i = 0; i < elf->e_shnum; i++)
-        if (sections[i].sh_flags & SHF_EXECINSTR)
-            layout.image.text = sections[i].sh_addr + sections[i].sh_size - layout.address;
-    return layout;
+    const Elf64_Phdr *code = (const void *)(program + elf->e_phoff), *data = code + 1;
+    const Elf64_Shdr *text = (const Elf64_Shdr *)(const void *)(program + elf->e_shoff) + 1;
+    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_DYN || code->p_vaddr ||
+        code->p_type != PT_LOAD || code->p_flags != (PF_R | PF_X) || data->p_type != PT_LOAD ||
+        data->p_flags != (PF_R | PF_W) || !(text->sh_flags & SHF_EXECINSTR) ||
+        text->sh_addr + text->sh_size != code->p_filesz)
+        fail("not as src/sys/free.ld makes it:", name);
+    memcpy(image + text->sh_addr, program + text->sh_offset, text->sh_size);
+    memcpy(image + data->p_vaddr, program + data->p_offset, data->p_filesz);
+    return (struct layout){
+        .memory_end = (data->p_vaddr + data->p_memsz + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+        .code_end = (code->p_memsz + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+        .entry = elf->e_entry,
+        .image = {text->sh_addr, code->p_filesz, data->p_vaddr, data->p_vaddr + data->p_filesz},
+    };
 }
 
 static void write_layout(const char *to, const struct layout *layout)
@@ -132,12 +119,10 @@ static void write_layout(const char *to, const struct layout *layout)
     FILE *file = fopen(name, "w");
     if (!file ||
         fprintf(file,
-                "#define IMAGE 0x%lx\n#define IMAGE_END 0x%lx\n#define ENTRY 0x%lx\n"
-                "#define TEXT_LENGTH 0x%lx\n#define LAYOUT_OF_IMAGE {0x%lx, 0x%lx, 0x%lx, 0x%lx}\n"
-                "#define SEGMENTS%s\n",
-                layout->address, layout->end, layout->entry, layout->image.text,
-                layout->image.text, layout->image.hole, layout->image.hole_end, layout->image.end,
-                layout->segments) < 0 ||
+                "#define MEMORY_END 0x%lx\n#define CODE_END 0x%lx\n#define ENTRY 0x%lx\n"
+                "#define LAYOUT_OF_IMAGE {0x%lx, 0x%lx, 0x%lx, 0x%lx}\n",
+                layout->memory_end, layout->code_end, layout->entry, layout->image.start,
+                layout->image.text, layout->image.data, layout->image.end) < 0 ||
         fclose(file))
         fail("cannot write", name);
 }
@@ -169,10 +154,16 @@ static void trim(const char *name)
     write_file(name, program, load->p_offset + load->p_filesz);
 }
 
-static void encode(struct coder *coder, uint8_t *image, struct image layout)
+static void encode(struct coder *coder, struct model *model, uint8_t *image, struct image layout)
 {
+    struct place place = {0};
+    make_classes(model);
+    for (size_t at = layout.start; at < layout.text; at++)
+        note(model, &place, at, image[at]);
+    filter(model, image, layout, 0);
+    *model = (struct model){0};
     coder->range = UINT64_MAX;
-    code_image(coder, image, layout);
+    code_image(coder, model, image, layout);
     put_word(coder);
     put_word(coder);
 }
@@ -180,17 +171,16 @@ static void encode(struct coder *coder, uint8_t *image, struct image layout)
 static void pack(const char *from, const char *to)
 {
     static struct coder encoder, decoder;
+    static struct model encoders, decoders;
     static uint8_t image[OUTPUT_MAX], back[OUTPUT_MAX], plain[OUTPUT_MAX];
     size_t length;
     uint8_t *program = read_file(from, &length);
     struct layout layout = make_image(image, program, from);
     memcpy(plain, image, sizeof plain);
-    filter_branches(image, layout.image.text, 0);
-    encode(&encoder, image, layout.image);
-    memset(&MODEL, 0, sizeof MODEL);
+    encode(&encoder, &encoders, image, layout.image);
     begin_decoder(&decoder.decoder, encoder.output);
-    code_image(&decoder, back, layout.image);
-    filter_branches(back, layout.image.text, 1);
+    code_image(&decoder, &decoders, back, layout.image);
+    filter(&decoders, back, layout.image, 1);
     if (memcmp(back, plain, sizeof plain)) fail("unpacked it isn't the same:", from);
     write_file(to, encoder.output, encoder.length);
     write_layout(to, &layout);

@@ -1,21 +1,19 @@
 /*
- * pack/unpack.c: the start of a packed program: puts the real one where it was linked to be, with
- * the protection that each of its parts asks for, and goes on there. No page is ever writable and
- * executable at once.
+ * pack/unpack.c: the start of a packed program: puts the real one where the kernel likes, protects
+ * its code, and goes on there; the rest it does itself (src/sys/free_start.c). No page is ever
+ * writable and executable at once.
  */
 #include <stdint.h>
 
 #include LAYOUT
 
-/* Behind the image, and gone when that is done. */
-#define MODEL (*(struct model *)IMAGE_END)
 #include "model.h"
 
 enum {
     PROT_READ = 1,
     PROT_WRITE = 2,
+    PROT_EXEC = 4,
     MAP_PRIVATE = 2,
-    MAP_FIXED_NOREPLACE = 0x100000,
     MAP_POPULATE = 0x8000, /* all of it is used: one call is less than a fault for each page */
     MAP_ANONYMOUS = 0x20,
 };
@@ -83,19 +81,16 @@ uint64_t unpack(void)
 {
     enum { SCRATCH = (sizeof(struct model) + PAGE - 1) & ~(PAGE - 1) };
     struct decoder decoder;
-    uint8_t *image = (uint8_t *)IMAGE;
-    if (call(NR_MMAP, IMAGE, IMAGE_END - IMAGE + SCRATCH, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE) != IMAGE)
-        __builtin_trap();
+    uint8_t *image = (uint8_t *)call(NR_MMAP, 0, MEMORY_END + SCRATCH, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE);
+    struct model *model = (struct model *)(void *)(image + MEMORY_END); /* gone when that is done */
+    struct image layout = LAYOUT_OF_IMAGE;
     begin_decoder(&decoder, packed);
-    code_image(&decoder, image, (struct image)LAYOUT_OF_IMAGE);
-    filter_branches(image, TEXT_LENGTH, 1);
-    call(NR_MUNMAP, IMAGE_END, SCRATCH, 0, 0);
-    make_visible(IMAGE, TEXT_LENGTH);
-    long failed = 0;
-#define SEGMENT(address, size, protection)                                                         \
-    failed |= call(NR_MPROTECT, address, size, protection, 0);
-    SEGMENTS
-    if (failed) __builtin_trap();
-    return ENTRY;
+    code_image(&decoder, model, image, layout);
+    filter(model, image, layout, 1);
+    make_visible((uint64_t)image, CODE_END);
+    if (call(NR_MUNMAP, (long)model, SCRATCH, 0, 0) |
+        call(NR_MPROTECT, (long)image, CODE_END, PROT_READ | PROT_EXEC, 0))
+        __builtin_trap();
+    return (uint64_t)image + ENTRY;
 }

@@ -449,11 +449,11 @@
 #define RN_K_AT_PHNUM                      5
 #define RN_K_AT_PAGESZ                     6
 #define RN_K_AT_SYSINFO_EHDR               0x21
-#define RN_K_AT_RANDOM                     25
 #define RN_K_AT_HWCAP                      16
+#define RN_K_AT_RANDOM                     25
+#define RN_K_AT_HWCAP2                     26
 #define RN_K_PT_LOAD                       1
 #define RN_K_PT_DYNAMIC                    2
-#define RN_K_PT_TLS                        7
 #define RN_K_DT_NULL                       0
 #define RN_K_DT_HASH                       4
 #define RN_K_DT_STRTAB                     5

@@ -4,55 +4,44 @@
  * One mapping for each thread: a page that traps an overflow, the stack, the storage at its top.
  * The storage follows "ELF Handling For Thread-Local Storage": on x86-64 variant II, the variables
  * end where the thread pointer points, at its own address; on 64-bit ARM variant I, they begin
- * 16 bytes (rounded up to their alignment) above it.
+ * 16 bytes (rounded up to their alignment) above it. On x86-64 the stack protector's canary is the
+ * second word at the pointer: -mstack-protector-guard-offset in the Makefile.
  */
 #include "base/bytes.h"
 #include "sys/start.h"
 #include "sys/sys.h"
 
 #define THREAD_CONTROL_BLOCK 16
+#define STORAGE_ALIGN 128  /* as in free.ld */
 #define PAGE_MAX 65536 /* of any kernel: what is a multiple of it is one of its pages' size */
 
-/* The program's own head, where the linker says it is: the storage's first contents are one of its
- * segments. */
-extern const struct rn_elf_header __ehdr_start;
-
-static const struct rn_elf_segment *tls;
-static size_t tls_align = THREAD_CONTROL_BLOCK;
+/* The storage's first contents, and behind them what begins as zero. */
+extern const uint8_t rn_thread_data[] RN_FROM_LINKER, rn_thread_data_end[] RN_FROM_LINKER,
+    rn_thread_end[] RN_FROM_LINKER;
 
 static uintptr_t round_up(uintptr_t value, uintptr_t align)
 {
     return (value + align - 1) & ~(align - 1);
 }
 
-void rn_tls_setup(void)
-{
-    static const struct rn_elf_segment none;
-    const char *head = (const char *)&__ehdr_start;
-    const struct rn_elf_segment *segment = (const void *)(head + __ehdr_start.segments_offset);
-    tls = &none;
-    for (unsigned i = __ehdr_start.segment_count; i; i--, segment++)
-        if (segment->type == RN_K_PT_TLS) tls = segment;
-    if (tls->align > tls_align) tls_align = tls->align;
-}
-
 size_t rn_tls_size(void)
 {
-    return round_up(tls->memory_size, tls_align) + 2 * tls_align;
+    return round_up((size_t)(rn_thread_end - rn_thread_data), STORAGE_ALIGN) + 2 * STORAGE_ALIGN;
 }
 
 uintptr_t rn_tls_make(void *memory)
 {
-    uintptr_t block = round_up((uintptr_t)memory, tls_align);
+    uintptr_t block = round_up((uintptr_t)memory, STORAGE_ALIGN);
+    uintptr_t *pointer = (uintptr_t *)block;
 #if defined(__x86_64__)
-    uintptr_t pointer = block + round_up(tls->memory_size, tls_align);
-    *(uintptr_t *)pointer = pointer;
+    pointer += (rn_tls_size() - 2 * STORAGE_ALIGN) / sizeof *pointer;
+    pointer[0] = (uintptr_t)pointer;
+    pointer[1] = __stack_chk_guard;
 #else
-    uintptr_t pointer = block;
-    block += tls_align;
+    block += STORAGE_ALIGN;
 #endif
-    memcpy((void *)block, (const void *)tls->address, tls->file_size);
-    return pointer;
+    memcpy((void *)block, rn_thread_data, (size_t)(rn_thread_data_end - rn_thread_data));
+    return (uintptr_t)pointer;
 }
 
 __attribute__((noreturn)) static void thread_main(struct rn_thread *thread)

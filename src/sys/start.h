@@ -11,13 +11,18 @@
 /* Reads a clock as clock_gettime(2) does. */
 extern int (*rn_clock_source)(int clock, struct rn_k_timespec *time);
 
-/* Freestanding only: what the kernel told the program at its start, getauxval(3), by its number. */
+/* Freestanding only: what the kernel told the program at its start, getauxval(3). */
 void rn_clock_setup(uintptr_t vdso);
-void rn_tls_setup(void);
 
 /* The bytes that a thread's storage takes; makes it in zeroed memory and returns its pointer. */
 size_t rn_tls_size(void);
 uintptr_t rn_tls_make(void *memory);
+
+/* The canary of the stack protector, by the name that gcc and clang know. */
+extern uintptr_t __stack_chk_guard;
+
+/* Where free.ld has put what this layer must know of. */
+#define RN_FROM_LINKER __attribute__((visibility("hidden")))
 
 /* The head of an ELF file and its program headers, elf(5). */
 struct rn_elf_header {

@@ -434,7 +434,8 @@ def test_size_of_the_program(name, limit):
 def test_program_needs_no_library(name, limit):
     if not (ROOT / name).exists():
         pytest.skip(f"no {name}: built only across from x86-64")
-    text = subprocess.run(["readelf", "-l", "-d", "-S", str(ROOT / name)], capture_output=True,
-                          text=True, check=True).stdout
+    text = subprocess.run(["readelf", "-h", "-l", "-d", "-S", str(ROOT / name)], check=True,
+                          capture_output=True, text=True).stdout
+    assert re.search(r"Type: +DYN", text) and "RWE" not in text
     assert "NEEDED" not in text and "INTERP" not in text and "DYNAMIC" not in text
     assert "GNU_STACK" not in text or re.search(r"GNU_STACK.*\n?.*RW ", text)

@@ -125,3 +125,83 @@ def test_a_socket_file_is_removed_in_the_end(launch, backend, tmp_path):
     wait_until(lambda: filtered(server))
     server.stop()
     assert not os.path.exists(path)
+
+
+# Memory: where it is and what may be done with it
+
+RANDOM = Path("/proc/sys/kernel/randomize_va_space").read_text().strip() == "2"
+
+
+@pytest.fixture(params=["httpd", "httpd.plain"])
+def running(request, launch, backend):
+    """Starts the program, packed or as it was before."""
+    def start():
+        program = str(ROOT / "build" / request.param)
+        return launch("--backend", backend, workers=2, program=[program])
+    return start
+
+
+def areas(server):
+    """(first address, end, permissions, name) of what is mapped."""
+    for line in Path(f"/proc/{server.pid}/maps").read_text().splitlines():
+        span, permissions, _offset, _device, _inode, *name = line.split(maxsplit=5)
+        first, end = (int(part, 16) for part in span.split("-"))
+        yield first, end, permissions, "".join(name)
+
+
+def permissions(server, address):
+    return next(row[2] for row in areas(server) if row[0] <= address < row[1])
+
+
+def symbols():
+    lines = subprocess.run(["nm", str(ROOT / "build/httpd.debug")], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    return {name: int(address, 16) for address, _kind, name in map(str.split, lines)}
+
+
+def code_begins(server):
+    """Where the program's code is: of the areas to be executed, the one that is neither the
+    kernel's nor the unpacker's, which is a file."""
+    code = [row for row in areas(server) if row[2] == "r-xp" and not row[3].startswith("[")]
+    return next((row[0] for row in code if not row[3]), code[0][0])
+
+
+def test_no_page_is_written_and_executed(running):
+    server = running()
+    for _ in range(3):
+        fetch(server.address, target="/plaintext")
+        assert not [row for row in areas(server) if "w" in row[2] and "x" in row[2]]
+    assert [row[2] for row in areas(server) if row[3] == "[stack]"] == ["rw-p"]
+
+
+def test_constants_can_not_be_written(running):
+    server = running()
+    at, base = symbols(), code_begins(server)
+    assert at["rn_constants"] < at["__stack_chk_guard"] < at["rn_constants_end"]
+    assert at["rn_constants_end"] % 4096 == 0
+    assert permissions(server, base + at["_start"]) == "r-xp"
+    for address in range(at["rn_constants"], at["rn_constants_end"], 4096):
+        assert permissions(server, base + address) == "r--p"
+    assert permissions(server, base + at["rn_constants_end"]) == "rw-p"
+
+
+@pytest.mark.skipif(not RANDOM, reason="this kernel is told not to choose addresses at random")
+def test_each_start_has_its_own_addresses_and_canary(running):
+    seen = []
+    at = symbols()
+    for _ in range(3):
+        server = running()
+        base = code_begins(server)
+        with open(f"/proc/{server.pid}/mem", "rb") as memory:
+            memory.seek(base + at["__stack_chk_guard"])
+            canary = memory.read(8)
+        stack = next(row[0] for row in areas(server) if row[3] == "[stack]")
+        file = next(row[0] for row in areas(server) if row[3].startswith("/"))
+        seen.append((base, stack, file, canary))
+    assert all(len(set(values)) == 3 for values in zip(*seen))
+
+
+def test_a_stack_that_is_overrun_ends_it(puppet):
+    server = puppet()
+    assert do_fatally(server, "overrun") == -signal.SIGILL
+    wait_until(lambda: "stack overrun: stopped" in server.text())

@@ -45,6 +45,18 @@ static long make_executable(void)
 
 static long signal_parent(void) { return rn_sys_kill(1, 0); }
 
+/* What a handler does that believes a length which a client named. */
+static long overrun_stack(void)
+{
+    char frame[64];
+    char *next = frame;
+    for (int i = 0; i < 96; i++) {
+        __asm__ volatile("" : "+r"(next)::"memory");
+        *next++ = 'x';
+    }
+    return 0;
+}
+
 static const struct {
     const char *name;
     long (*call)(void);
@@ -56,6 +68,7 @@ static const struct {
     {"socket", make_socket},
     {"map-executable", make_executable},
     {"kill", signal_parent},
+    {"overrun", overrun_stack},
 };
 
 static void puppet(struct rn_request *request)

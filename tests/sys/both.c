@@ -344,8 +344,41 @@ static void overflow(void *argument)
     frame[1] = 2; /* so that the call above is not the last thing, and no loop */
 }
 
+/* Writes over what the stack protector has put in front of the return address, and returns. */
+__attribute__((noinline)) static void overrun(void *argument)
+{
+    uint8_t frame[64];
+    uint8_t *next = frame;
+    for (int i = 0; i < 96; i++) {
+        __asm__ volatile("" : "+r"(next)::"memory"); /* nobody knows how long it is */
+        *next++ = 1;
+    }
+}
+
+/* Calls an instruction that is not one to land on. */
+__attribute__((noinline)) static void land_anywhere(void)
+{
+#if defined(__aarch64__)
+    __asm__ volatile("adr x9, 1f\n blr x9\n b 2f\n 1: mov x9, x30\n ret x9\n 2:" ::: "x9", "x30");
+#endif
+}
+
 int rn_main(int argc, char **argv, char **envp)
 {
+    if (argc == 2 && memcmp(argv[1], "land", 5) == 0) {
+        land_anywhere();
+        return 0;
+    }
+    if (argc == 2 && memcmp(argv[1], "overrun", 8) == 0) {
+        overrun(NULL);
+        return 0;
+    }
+    if (argc == 2 && memcmp(argv[1], "overrun-thread", 15) == 0) {
+        struct rn_thread thread;
+        if (rn_thread_start(&thread, overrun, NULL, STACK_SIZE)) return 1;
+        rn_thread_join(&thread);
+        return 0;
+    }
     if (argc == 2 && memcmp(argv[1], "overflow", 9) == 0) {
         struct rn_thread thread;
         if (rn_thread_start(&thread, overflow, argv, STACK_SIZE)) return 1;
@@ -353,8 +386,9 @@ int rn_main(int argc, char **argv, char **envp)
         return 1;
     }
     if (argc == 2 && memcmp(argv[1], "vdso", 5) == 0) {
-        extern char end[];
-        print((uintptr_t)rn_clock_source > (uintptr_t)end ? "outside\n" : "inside\n");
+        extern const char __ehdr_start[], end[];
+        uintptr_t clock = (uintptr_t)rn_clock_source;
+        print(clock < (uintptr_t)__ehdr_start || clock > (uintptr_t)end ? "outside\n" : "inside\n");
         return 0;
     }
     arguments(argc, argv, envp);

@@ -46,6 +46,24 @@ dies() { # NAME [emulator]: the guard page stops a thread that runs over its sta
     report "$name: stack overflow is trapped" $?
 }
 
+# overrun NAME STATUS [emulator]: the stack protector ends it, and says so, on each kind of thread
+overrun() {
+    name=$1 trap=$2; shift 2
+    for where in overrun overrun-thread; do
+        { sh -c 'ulimit -c 0; "$@"; exit $?' sh "$@" "$binary" $where; } 2>"$work/$where.err"
+        [ $? = "$trap" ] && grep -q '^stack overrun: stopped$' "$work/$where.err"
+        report "$name: $where is stopped" $?
+    done
+}
+
+# pie NAME: position independent, and none of its pages to be written and executed
+pie() {
+    readelf -hlW "$binary" >"$work/elf.txt" && grep -q 'Type:.*DYN' "$work/elf.txt" &&
+        grep -q GNU_RELRO "$work/elf.txt" && grep -q 'GNU_STACK.* RW ' "$work/elf.txt" &&
+        ! grep -Eq 'DYNAMIC|INTERP|RWE' "$work/elf.txt"
+    report "$1: is a static PIE" $?
+}
+
 if build hosted build/hosted/tests/both; then
     run hosted
     [ "$(wc -l <"$work/hosted.txt")" -gt 100 ]
@@ -61,8 +79,8 @@ native() { # NAME: what holds for each build that runs on this machine without a
     dies "$1"
     [ "$("$binary" vdso)" = outside ]
     report "$1: the clock is the vDSO's" $?
-    ! readelf -d "$binary" 2>&1 | grep -q NEEDED
-    report "$1: needs no library" $?
+    pie "$1"
+    overrun "$1" 132
 }
 
 build free build/tests/both && native free
@@ -96,6 +114,11 @@ else
             agree "$1"
         fi
         dies "$1" qemu-aarch64
+        pie "$1"
+        overrun "$1" 133 qemu-aarch64
+        { sh -c 'ulimit -c 0; "$@"; exit $?' sh qemu-aarch64 -cpu max "$binary" land; } 2>/dev/null
+        [ $? = 132 ]
+        report "$1: code is entered where it says it may be" $?
     }
     build aarch64 build/aarch64/tests/both ARCH=aarch64 && emulated aarch64
     build aarch64-debug build/aarch64/debug/tests/both ARCH=aarch64 DEBUG=1 &&

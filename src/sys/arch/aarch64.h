@@ -108,6 +108,9 @@
 #define RN_K_O_DIRECT    0x10000
 #define RN_K_O_TMPFILE   0x404000
 
+#define RN_K_PROT_BTI    0x10
+#define RN_K_HWCAP2_BTI  (1 << 17)
+
 #define RN_K_EPOLL_PACKED
 
 #define RN_VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
