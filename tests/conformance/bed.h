@@ -28,7 +28,7 @@ enum {
     POOL_STRIDE = 4096,
     COMPLETIONS_MAX = 16,
 };
-#define PATIENCE (20 * RN_SECOND)
+#define PATIENCE (60 * RN_SECOND)
 
 struct bed {
     struct rn_backend *backend;

@@ -12,9 +12,9 @@ import socket
 import struct
 import time
 
-from server import PATIENCE
+from server import HUNG
 
-TIMEOUT = 15 * PATIENCE
+TIMEOUT = HUNG
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 BODILESS = (204, 304)
 
@@ -256,11 +256,11 @@ class Connection:
         finally:
             self.sock.settimeout(TIMEOUT)
 
-    def is_closed(self, seconds=5):
+    def is_closed(self):
         """Waits for the end of input; False when data or nothing comes."""
         if self.pending:
             return False
-        self.sock.settimeout(seconds * PATIENCE)
+        self.sock.settimeout(TIMEOUT)
         try:
             return not self.fill()
         except ConnectionResetError:

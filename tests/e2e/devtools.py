@@ -8,7 +8,7 @@ import urllib.parse
 from pathlib import Path
 
 from client import TEXT, WebSocket
-from server import wait_until
+from server import HUNG, wait_until
 
 FLAGS = ["--headless=new", "--remote-debugging-port=0", "--no-sandbox", "--disable-gpu",
          "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -42,7 +42,7 @@ class Browser:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(HUNG)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -102,8 +102,8 @@ class Page:
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    def wait_for(self, expression, seconds=15):
-        return wait_until(lambda: self.evaluate(expression), seconds, 0.05)
+    def wait_for(self, expression):
+        return wait_until(lambda: self.evaluate(expression), 0.05)
 
     def events(self, method):
         return [event["params"] for event in self.browser.events

@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = shlex.split(os.environ.get("RUNNEL_HTTPD", "build/httpd"))
 EMULATED = "qemu" in PROGRAM[0]
-PATIENCE = 4 if EMULATED else 1
+PATIENCE = 4 if EMULATED else 1  # for what takes longer there
+HUNG = 45  # seconds: what takes longer hangs; less than the server's own timeouts
 VERSION = (ROOT / "include/runnel/base.h").read_text().split('RN_VERSION "')[1].split('"')[0]
 
 
@@ -29,14 +30,14 @@ def free_port():
                 continue
 
 
-def wait_until(condition, seconds=10, pause=0.01):
+def wait_until(condition, pause=0.01):
     """Waits for condition() to be true and returns what it gave; asserts that it comes true."""
-    deadline = time.monotonic() + seconds * PATIENCE
+    deadline = time.monotonic() + HUNG
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {seconds * PATIENCE} s: {condition}"
+        assert time.monotonic() < deadline, f"not within {HUNG} s: {condition}"
         time.sleep(pause)
 
 
@@ -129,10 +130,15 @@ class Server:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def settled_descriptors(self):
-        """The same when nothing changes any more: it listens before its workers have begun."""
+        """The same when nothing changes any more. It listens before its workers have begun, but
+        none of them answers before all have."""
+        with socket.create_connection(self.address, HUNG) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            while peer.recv(65536):
+                pass
         while True:
             before = self.descriptors()
-            time.sleep(0.03 * PATIENCE)
+            time.sleep(0.03)
             if self.descriptors() == before:
                 return before
 
@@ -142,13 +148,13 @@ class Server:
     def alive(self):
         return self.process.poll() is None
 
-    def wait(self, seconds=5):
+    def wait(self):
         """Waits for its end and returns the exit code; kills it and fails when it doesn't end."""
         try:
-            self.ended = self.process.wait(seconds * PATIENCE)
+            self.ended = self.process.wait(HUNG)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"httpd did not end within {seconds * PATIENCE} s") from None
+            raise AssertionError(f"httpd did not end within {HUNG} s") from None
         return self.ended
 
     def kill(self):

@@ -12,7 +12,7 @@ import pytest
 
 from client import accept_key, fetch, status, total
 from conftest import URING_REFUSAL
-from server import ROOT, become_nobody, free_port, wait_until
+from server import HUNG, ROOT, become_nobody, free_port, wait_until
 
 BENCH = str(ROOT / "build/runnel-bench")
 FLOORS = ["epoll", pytest.param("uring", marks=pytest.mark.skipif(
@@ -28,7 +28,7 @@ def words(values):
 
 def bench(*arguments, **options):
     return subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=50, check=False, **options)
+                          timeout=HUNG, check=False, **options)
 
 
 def measured(*arguments):
@@ -64,7 +64,7 @@ def floor():
     yield start
     for process in started:
         process.terminate()
-        code = process.wait(10)
+        code = process.wait(HUNG)
         process.stdout.close()
         assert code == 0
 
@@ -146,7 +146,7 @@ def test_idle_connections_are_held(httpd, scheme, path):
         assert process.stdout.readline() == "holding 300\n"
         assert total(status(server.address), "connections") == 300 + 1
         process.send_signal(signal.SIGINT)
-        figures = json.loads(process.communicate(timeout=10)[0])
+        figures = json.loads(process.communicate(timeout=HUNG)[0])
         assert process.returncode == 0
     assert figures["idle"] == 300 and figures["idle_lost"] == figures["requests"] == 0
 
@@ -158,7 +158,7 @@ def test_idle_connections_that_the_server_closes_are_seen(httpd):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "holding 20\n"
         server.stop()
-        figures = json.loads(process.communicate(timeout=40)[0])
+        figures = json.loads(process.communicate(timeout=HUNG)[0])
     assert figures["idle"] == 0 and figures["idle_lost"] == 20
     assert figures["seconds"] < 50
 
@@ -192,7 +192,7 @@ def test_sigint_ends_early_with_what_was_measured(httpd):
                           text=True) as process:
         wait_until(lambda: total(status(server.address), "requests") > 1000)
         process.send_signal(signal.SIGINT)
-        figures = json.loads(process.communicate(timeout=10)[0])
+        figures = json.loads(process.communicate(timeout=HUNG)[0])
         assert process.returncode == 0
     assert figures["requests"] > 0 and figures["seconds"] < 50
 
@@ -271,11 +271,11 @@ def test_floor_port_is_free_at_once(floor, kind):
                 peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert peer.recv(1000)
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(HUNG) == 0
     for _ in range(20):
         _, process = floor("udp", "--mode", "recvmmsg" if kind == "epoll" else kind, port=port)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(HUNG) == 0
 
 
 @pytest.mark.parametrize("arguments", [
@@ -284,7 +284,7 @@ def test_floor_port_is_free_at_once(floor, kind):
     ["ws-epoll", "80", "--body", "3"], ["udp", "80", "--mode", "tcp"]], ids=words)
 def test_floor_wrong_flag(arguments):
     done = subprocess.run([str(ROOT / f"build/bench/floor-{arguments[0]}"), *arguments[1:]],
-                          capture_output=True, text=True, timeout=10, check=False)
+                          capture_output=True, text=True, timeout=HUNG, check=False)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
@@ -407,8 +407,9 @@ def test_too_few_descriptors(public):
     program = public / "runnel-bench"
     program.write_bytes((ROOT / "build/runnel-bench").read_bytes())
     program.chmod(0o755)
-    done = subprocess.run([str(program), "--connections", "100", "http://127.0.0.1:1/"], timeout=10,
-                          capture_output=True, text=True, check=False, preexec_fn=limit)
+    done = subprocess.run([str(program), "--connections", "100", "http://127.0.0.1:1/"],
+                          timeout=HUNG, capture_output=True, text=True, check=False,
+                          preexec_fn=limit)
     assert done.returncode == 1
     assert done.stderr == "runnel-bench: needs 164 descriptors, but no more than 100 are allowed\n"
 

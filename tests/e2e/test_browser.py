@@ -90,7 +90,7 @@ def test_page_outlives_the_server(server, page):
     page.wait_for("!document.getElementById('send').disabled")
     page.settle(0.5)
     server.signal(signal.SIGTERM)
-    assert server.wait(10) == 0
+    assert server.wait() == 0
     page.settle(0.5)
     assert page.events("Runtime.exceptionThrown") == []
 

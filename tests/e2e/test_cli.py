@@ -11,7 +11,7 @@ import pytest
 
 import kernel
 from client import TEXT, Connection, WebSocket, fetch, request, status
-from server import PROGRAM, ROOT, VERSION, become_nobody, free_port, wait_until
+from server import HUNG, PROGRAM, ROOT, VERSION, become_nobody, free_port, wait_until
 
 FLAGS = ["--root", "--workers", "--bind", "--port", "--backend", "--accept", "--ws-echo",
          "--ws-max-message", "--echo", "--list", "--max-connections",
@@ -23,7 +23,7 @@ FLAGS = ["--root", "--workers", "--bind", "--port", "--backend", "--accept", "--
 
 def run(*arguments, **options):
     return subprocess.run([*PROGRAM, *map(str, arguments)], cwd=ROOT, capture_output=True,
-                          text=True, timeout=10, check=False, stdin=subprocess.DEVNULL, **options)
+                          text=True, timeout=HUNG, check=False, stdin=subprocess.DEVNULL, **options)
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -138,7 +138,7 @@ def test_privileged_port(public):
     if first <= 81:
         pytest.skip("every user may bind port 81 here")
     result = subprocess.run([str(public / "httpd"), "-b", "127.0.0.1", "-p", "81"], check=False,
-                            capture_output=True, text=True, timeout=10, preexec_fn=become_nobody)
+                            capture_output=True, text=True, timeout=HUNG, preexec_fn=become_nobody)
     assert_one_clear_line(result, "81")
     assert re.search(r"permission|denied|root|privilege", result.stderr, re.IGNORECASE)
 
@@ -148,7 +148,7 @@ def test_root_without_permission(public):
     (public / "shut").chmod(0)
     result = subprocess.run(
         [str(public / "httpd"), "-p", str(free_port()), "--root", str(public / "shut")],
-        check=False, capture_output=True, text=True, timeout=10, preexec_fn=become_nobody)
+        check=False, capture_output=True, text=True, timeout=HUNG, preexec_fn=become_nobody)
     assert_one_clear_line(result, public / "shut")
 
 

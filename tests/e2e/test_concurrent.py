@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from client import TEXT, Connection, WebSocket, fetch, request, status, total
-from server import free_port, listening_path, wait_until
+from server import HUNG, free_port, listening_path, wait_until
 
 WORKERS = [1, 2, 4, 8, 16]
 
@@ -138,7 +138,7 @@ def test_burst_of_connections(httpd):
                 sock.connect_ex(server.address)
             served = 0
             for sock in connections:
-                sock.settimeout(15)
+                sock.settimeout(HUNG)
                 sock.sendall(request(target="/plaintext", headers=[("Connection", "close")]))
             for sock in connections:
                 data = b""
@@ -254,8 +254,8 @@ def test_shutdown_with_idle_connections(httpd, number, workers):
         ask_all(connections[:25])
         server.signal(number)
         for connection in connections:
-            assert connection.is_closed(10)
-        assert server.wait(10) == 0
+            assert connection.is_closed()
+        assert server.wait() == 0
         with pytest.raises(OSError):
             Connection(server.address).close()
     finally:
@@ -273,7 +273,7 @@ def test_shutdown_lets_a_request_end(httpd):
         response = connection.read_response()
         assert response.body == b"1234567890"
         assert connection.is_closed()
-    assert server.wait(10) == 0
+    assert server.wait() == 0
 
 
 def test_second_signal_does_no_harm(httpd):
@@ -284,4 +284,4 @@ def test_second_signal_does_no_harm(httpd):
         server.signal(signal.SIGINT)
         server.signal(signal.SIGTERM)
         connection.read_to_end()
-    assert server.wait(20) is not None
+    assert server.wait() is not None

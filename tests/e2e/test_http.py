@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from client import Connection, Closed, chunked, fetch, request, status, total
-from server import PATIENCE, VERSION, wait_until
+from server import HUNG, VERSION, wait_until
 
 MEBIBYTE = 1 << 20
 
@@ -33,20 +33,23 @@ def test_plaintext(demo):
 
 
 def test_date_is_an_imf_fixdate_of_now(demo):
+    before = time.time()
     date = fetch(demo.address, target="/plaintext").header("Date")
+    after = time.time()
     assert re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|"
                         r"Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT", date)
-    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 5
+    assert before - 2 <= parsedate_to_datetime(date).timestamp() <= after + 1
     assert parsedate_to_datetime(date).strftime("%a") == date[:3]
 
 
 def test_date_moves_on_while_a_connection_is_kept(demo):
+    before = time.monotonic()
     with Connection(demo.address) as connection:
         first = connection.exchange(target="/plaintext").header("Date")
         time.sleep(2.1)
         second = connection.exchange(target="/plaintext").header("Date")
     moved = parsedate_to_datetime(second) - parsedate_to_datetime(first)
-    assert 1 <= moved.total_seconds() <= 4 * PATIENCE
+    assert 1 <= moved.total_seconds() <= time.monotonic() - before + 2
 
 
 def test_json(demo):
@@ -205,7 +208,7 @@ def test_pipelining_client_that_never_reads_holds_up_no_one(demo):
         except TimeoutError:
             pass
         assert fetch(demo.address, target="/plaintext").status == 200
-        greedy.sock.settimeout(15 * PATIENCE)
+        greedy.sock.settimeout(HUNG)
         whole = sent // len(request("GET", "/plaintext"))
         for _ in range(min(whole, 3000)):
             assert greedy.read_response().body == b"Hello, World!"
@@ -333,13 +336,13 @@ def test_head_that_trickles_gets_408(httpd):
     server = httpd("--header-timeout", 1, "--idle-timeout", 30)
     with Connection(server.address) as connection:
         data = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1000
-        started = time.monotonic()
         for at in range(len(data)):
             connection.send_unless_closed(data[at:at + 1])
             time.sleep(0.1)
             if not connection.is_open() or connection.pending:
                 break
-        assert time.monotonic() - started < 10 * PATIENCE
+        else:
+            pytest.fail("it may trickle on for ever")
         assert connection.read_response().status == 408
 
 
@@ -356,8 +359,9 @@ def test_second_request_has_its_own_header_timeout(httpd):
 def test_idle_connections_are_closed(httpd):
     server = httpd("--idle-timeout", 1, "--header-timeout", 30)
     with Connection(server.address) as connection:
-        assert connection.exchange(target="/plaintext").status == 200
-        assert connection.is_closed(10)
+        connection.send_unless_closed(request(target="/plaintext"))
+        answer = connection.read_to_end()  # none, where a second passed before that was sent
+        assert answer == b"" or answer.endswith(b"Hello, World!")
 
 
 def test_connection_without_a_request_is_closed(httpd):
@@ -370,15 +374,15 @@ def test_connection_without_a_request_is_closed(httpd):
 def test_body_that_stops_is_given_up(httpd):
     server = httpd("--echo", "--idle-timeout", 1, "--header-timeout", 30)
     with Connection(server.address) as connection:
-        connection.send(request("POST", "/", [("Content-Length", "100")]) + b"abc")
+        connection.send_unless_closed(request("POST", "/", [("Content-Length", "100")]) + b"abc")
         connection.read_to_end()
-    assert fetch(server.address, "POST", body=b"alive").body == b"alive"
+    server.stop()
 
 
 # Curl
 
 def curl(*arguments, data=None):
-    result = subprocess.run(["curl", "-sS", "--max-time", str(30 * PATIENCE), *arguments],
+    result = subprocess.run(["curl", "-sS", "--max-time", str(HUNG), *arguments],
                             input=data, capture_output=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -437,7 +441,7 @@ def test_random_input_never_breaks_the_framing(echo):
     originals = [data for data, _ in REQUESTS.values()]
     for number in range(300):
         data = mutate(choice, choice.choice(originals)) if number % 4 else choice.randbytes(200)
-        with Connection(echo.address, timeout=5 * PATIENCE) as connection:
+        with Connection(echo.address, timeout=HUNG) as connection:
             connection.send_unless_closed(data + request("GET", "/", [("Connection", "close")]))
             try:
                 connection.finish_sending()

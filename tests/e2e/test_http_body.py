@@ -7,6 +7,7 @@ import time
 import pytest
 
 from client import Connection, chunked, fetch, parse_head, request
+from server import wait_until
 
 MEBIBYTE = 1 << 20
 SIZES = [0, 1, 2, 100, 4095, 4096, 4097, 8191, 16383, 16384, 16385, 32768, 65535, 65537, MEBIBYTE]
@@ -232,7 +233,4 @@ def test_client_gone_while_an_echo_runs(echo):
             if number % 2:
                 connection.reset()
     assert fetch(echo.address, "POST", body=b"alive").body == b"alive"
-    deadline = time.monotonic() + 10
-    while echo.descriptors() > before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert echo.descriptors() <= before
+    wait_until(lambda: echo.descriptors() <= before)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from client import Connection, fetch, request
-from server import ROOT, wait_until
+from server import HUNG, ROOT, wait_until
 
 PUPPET = [str(ROOT / "build/tests/puppet")]
 FORBIDDEN = ["open", "open-resolved", "write", "exec", "socket", "map-executable", "kill"]
@@ -113,7 +113,7 @@ def test_user(puppet):
 
 
 def test_no_such_user(puppet):
-    result = subprocess.run([*PUPPET, "-p", "0", "--user", "nobody-of-that-name"], timeout=10,
+    result = subprocess.run([*PUPPET, "-p", "0", "--user", "nobody-of-that-name"], timeout=HUNG,
                             capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "httpd: cannot become nobody-of-that-name: " in result.stderr

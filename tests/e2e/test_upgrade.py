@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from client import TEXT, Connection, WebSocket, fetch, request
-from server import PROGRAM, ROOT, free_port, wait_until
+from server import HUNG, PROGRAM, ROOT, free_port, wait_until
 
 UPGRADES = int(os.environ.get("RUNNEL_UPGRADES", "5"))
 
@@ -94,7 +94,7 @@ def upgrade(port, old, successors):
     def replaced():
         pids = servers_of(str(port))
         return len(pids) == 1 and pids[0] != old and pids[0]
-    new = wait_until(replaced, seconds=20)
+    new = wait_until(replaced)
     successors.append(new)
     return new
 
@@ -219,7 +219,7 @@ def test_sockets_from_whoever_started_it(backend, workers):
                 assert fetch(("127.0.0.1", port), target="/plaintext").status == 200
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=HUNG)
     assert process.returncode == 0
     assert "listening on 2 inherited sockets" in errors
 

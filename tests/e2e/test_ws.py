@@ -10,7 +10,7 @@ import websockets
 
 from client import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Connection, WebSocket, fetch,
                     frame, handshake, mask, request)
-from server import PATIENCE
+from server import HUNG, PATIENCE
 
 MEBIBYTE = 1 << 20
 SIZES = [0, 1, 2, 124, 125, 126, 127, 128, 1000, 4096, 65534, 65535, 65536, 65537]
@@ -219,7 +219,7 @@ def test_shutdown_closes_with_1001(server):
         ws.send(CLOSE, close_of(1001))
         assert ws.connection.is_closed()
         assert quiet.read_close() == 1001
-        assert server.wait(10) == 0
+        assert server.wait() == 0
 
 
 # Violations (section 7.4.1): each gets its close code and ends the connection.
@@ -502,7 +502,7 @@ def test_websockets_library(server):
                 assert await ws.recv() == message
             await ws.send(["frag", "ments ", "é"])
             assert await ws.recv() == "fragments é"
-            await asyncio.wait_for(await ws.ping(), 10 * PATIENCE)
+            await asyncio.wait_for(await ws.ping(), HUNG)
         assert ws.close_code == 1000
     asyncio.run(talk())
 
@@ -534,10 +534,10 @@ def test_websockets_library_at_shutdown(server):
             assert await ws.recv() == "hello"
             server.signal(signal.SIGTERM)
             with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(ws.recv(), 10 * PATIENCE)
+                await asyncio.wait_for(ws.recv(), HUNG)
             assert ws.close_code == 1001
     asyncio.run(talk())
-    assert server.wait(10) == 0
+    assert server.wait() == 0
 
 
 def test_mask_of_the_client_module():

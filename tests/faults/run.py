@@ -33,7 +33,7 @@ from client import TEXT, Closed, Connection, ProtocolError, WebSocket  # noqa: E
 PROGRAMS = ("asan", "free")  # build/faults/…/httpd
 PORT = 8000
 HAPPENED = 511  # where hook.c says that the fault has come
-START_SECONDS = 20
+START_SECONDS = 60
 END_SECONDS = 60
 AT_ONCE = 4
 
@@ -133,7 +133,7 @@ class Run:
             if self.process.poll() is not None:
                 return False
             try:
-                Connection(self.address, timeout=20).close()
+                Connection(self.address, timeout=END_SECONDS).close()
                 return True
             except OSError:
                 time.sleep(0.01)
@@ -156,7 +156,7 @@ class Run:
             raise Wrong(f"{step.__name__}: {problem!r}") from problem
 
     def files(self):
-        with Connection(self.address, timeout=20) as connection:
+        with Connection(self.address, timeout=END_SECONDS) as connection:
             for name, content in FILES.items():
                 self.expect(connection.exchange(target=f"/{name}"), content)
             self.expect(connection.exchange(target="/"))
@@ -169,7 +169,7 @@ class Run:
             raise Wrong(f"answered {response.status} with {len(response.body)} bytes")
 
     def websocket(self):
-        with WebSocket(self.address, timeout=20) as socket:
+        with WebSocket(self.address, timeout=END_SECONDS) as socket:
             socket.echo(TEXT, b"hello")
             socket.close()
 

@@ -16,7 +16,7 @@
 #include <runnel/backend.h>
 #include <runnel/http.h>
 
-enum { BED_PATIENCE_S = 20 };
+enum { BED_PATIENCE_S = 100 }; /* of a test; and a part of it for each step */
 
 static const struct rn_backend_vt *bed_backend;
 static struct rn_http_server *bed_server;
@@ -76,7 +76,7 @@ static inline void nap(void)
 /* Waits until the server's thread has made it so. */
 #define eventually(condition)                                                                      \
     do {                                                                                           \
-        for (int eventually_ = 0; eventually_ < 5000 && !(condition); eventually_++) nap();        \
+        for (int eventually_ = 0; eventually_ < 30000 && !(condition); eventually_++) nap();        \
         assert_true(condition);                                                                    \
     } while (0)
 
@@ -102,14 +102,24 @@ static inline void bed_stop(void)
 
 /* ---- The client ------------------------------------------------------------------------------ */
 
-static int dial(void)
+/* Or -1, when nobody listens. */
+static int try_to_dial(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(bed_port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval patience = {.tv_sec = 8};
+    struct timeval patience = {.tv_sec = 30};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+    assert_int_equal(errno, ECONNREFUSED);
+    close(fd);
+    return -1;
+}
+
+static int dial(void)
+{
+    int fd = try_to_dial();
+    assert_int_not_equal(fd, -1);
     return fd;
 }
 

@@ -230,6 +230,13 @@ static void *stop_server(void *server)
     return NULL;
 }
 
+static bool somebody_listens(void)
+{
+    int fd = try_to_dial();
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
 /* What is under way is finished; the answer says that it is the last. */
 static void test_drain(void **state)
 {
@@ -238,6 +245,7 @@ static void test_drain(void **state)
     int fd = dial_and_send("POST /both HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
     eventually(bed_figures().requests == 1);
     assert_int_equal(pthread_create(&thread, NULL, stop_server, bed_server), 0);
+    eventually(!somebody_listens());
     struct pollfd wait = {fd, POLLIN, 0};
     assert_int_equal(poll(&wait, 1, 20), 0);
     send_all(fd, "cde");
@@ -266,17 +274,13 @@ static void test_connections_max(void **state)
         }
         int over = dial_and_send(GET("/any"));
         struct pollfd wait = {over, POLLIN, 0};
-        bool refused = poll(&wait, 1, 20) == 1; /* accepted before the pause had come */
+        poll(&wait, 1, 20); /* most often it takes no longer to be refused, if it is */
         assert_int_equal(bed_figures().connections, MAX);
-        if (refused) {
-            read_answer_head(over);
+        for (unsigned i = 0; i < MAX; i++) close(fds[i]);
+        read_answer(over, false);
+        if (answer.status != 200) { /* it was accepted before the pause had come */
             assert_int_equal(answer.status, 503);
             assert_field("Retry-After", "1");
-        }
-        for (unsigned i = 0; i < MAX; i++) close(fds[i]);
-        if (!refused) {
-            read_answer(over, false);
-            assert_int_equal(answer.status, 200);
         }
         close(over);
         eventually(bed_figures().connections == 0);

@@ -22,7 +22,7 @@
 #include "backend/uring.c"
 
 enum { POOL_COUNT = 64, STRIDE = 2048, ENTRIES_HERE = 16, MAX = 8 };
-#define PATIENCE (20 * RN_SECOND)
+#define PATIENCE (60 * RN_SECOND)
 #define REGISTER(opcode) RN_NR_IO_URING_REGISTER, RN_K_IORING_##opcode
 #define ANY (-1)
 /* include/uapi/linux/io_uring.h: a NOP that completes with sqe->len. */
