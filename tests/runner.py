@@ -60,8 +60,8 @@ SCRIPTS = {
     "model": (("build/model/model",), ("bash", "tests/model/run.sh")),
     "faults": (("faults-programs",), ("tests/faults/run.py",)),
 }
-PROGRAM_TIMEOUT = 240
-PYTEST_TIMEOUT = 600
+PROGRAM_TIMEOUT = 900
+PYTEST_TIMEOUT = 1800
 LANES = 2  # parts at a time: most wait for timeouts more than they compute
 
 
