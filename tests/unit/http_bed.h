@@ -76,7 +76,7 @@ static inline void nap(void)
 /* Waits until the server's thread has made it so. */
 #define eventually(condition)                                                                      \
     do {                                                                                           \
-        for (int eventually_ = 0; eventually_ < 30000 && !(condition); eventually_++) nap();        \
+        for (int naps_ = 0; naps_ < 30000 && !(condition); naps_++) nap();                         \
         assert_true(condition);                                                                    \
     } while (0)
 
