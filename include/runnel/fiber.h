@@ -12,7 +12,7 @@
  *         return rn_fiber_sleep(RN_SECOND);
  *     }
  *     ...
- *     rn_fiber_pool_init(&pool, 1000, 32768);
+ *     rn_fiber_pool_init(&pool, 1000, 65536);
  *     rn_fiber_spawn(&fiber, &pool, worker, nap, NULL);
  *
  * Functions that are for fibers trap when they are called anywhere else.
@@ -41,10 +41,9 @@ struct rn_fiber_pool {
     void *free;
 };
 
-/* count from 1, stack_size from 4,096 bytes (with AddressSanitizer, more: its frames are several
- * times as large) to 1 GiB, rounded up to whole pages of 64 KiB. -ENOMEM; RN_E_MISUSE; -EOPNOTSUPP
- * where the thread that calls runs with a shadow stack (CET SHSTK): switching stacks would end the
- * program. */
+/* count from 1, stack_size from 1 byte to 1 GiB, rounded up to whole 64 KiB, of which only what is
+ * used costs memory. -ENOMEM; RN_E_MISUSE; -EOPNOTSUPP where the thread that calls runs with a
+ * shadow stack (CET SHSTK, or ARM's GCS): switching stacks would end the program. */
 RN_MUST_USE int rn_fiber_pool_init(struct rn_fiber_pool *pool, uint32_t count, size_t stack_size);
 /* When no fiber of it is left. */
 void rn_fiber_pool_fini(struct rn_fiber_pool *pool);
@@ -54,24 +53,28 @@ size_t rn_fiber_pool_peak(struct rn_fiber_pool *pool);
 
 /* ---- Fibers ---------------------------------------------------------------------------------- */
 
+/* Zero it; child.ended and done may be set, then rn_fiber_init. */
 struct rn_fiber {
-    struct rn_child child;       /* child.task: the task. child.ended: may be set, for a scope */
-    struct rn_join join;         /* of the task; what rn_fiber_join awaits */
-    int64_t (*run)(void *argument); /* private from here */
+    struct rn_child child; /* child.task: the task. child.ended: for a scope */
+    /* the last thing done with the fiber: may free it. Who sets it can't join it */
+    void (*done)(struct rn_fiber *fiber);
+    struct rn_join join; /* private from here */
+    int64_t (*run)(void *argument);
     void *argument;
     struct rn_fiber_pool *pool;
-    void *stack;  /* its low end; NULL once it was given back */
-    void *resume; /* the stack pointer of whichever side doesn't run */
+    uint8_t *stack; /* its low end; NULL once it was given back */
+    void *resume;   /* the stack pointer of whichever side doesn't run */
     struct rn_cx *cx;
     uint32_t shields;
+    bool cancelled;
     bool finished;
-    void *sanitizer[4];
+    void *sanitizer[5];
 };
 
 /* Takes a stack, and makes of the fiber a task that is ready to be spawned: by rn_spawn and its
  * like, rn_scope_spawn, rn_block_on_task. What run() returns is the task's result. -ENOBUFS: all
  * stacks are taken. -ENOMEM: the kernel allows no more mappings (sysctl vm.max_map_count: each
- * stack that was ever used is two). */
+ * stack that was ever used is two). From any thread. */
 RN_MUST_USE int rn_fiber_init(struct rn_fiber *fiber, struct rn_fiber_pool *pool,
                               int64_t (*run)(void *argument), void *argument);
 /* Gives the stack of a fiber back that was not spawned after all. */
@@ -104,8 +107,8 @@ void rn_fiber_unshield(void);
 RN_MUST_USE int rn_fiber_sleep(rn_ns duration);
 /* Lets the other tasks run once. */
 void rn_fiber_yield(void);
-/* Waits for the end of a fiber that was spawned outside of a scope: its result. A fiber that is
- * cancelled here cancels that one first, if it is on the same worker, and still waits for it. */
+/* Waits for the end of a fiber outside of a scope: its result. A fiber that is cancelled here
+ * cancels the other first, if rn_fiber_spawn started it, and still waits for its end. */
 RN_MUST_USE int64_t rn_fiber_join(struct rn_fiber *fiber);
 
 #ifdef __cplusplus

@@ -28,7 +28,7 @@ struct rn_fiber_stream {
 /* Takes over a connected, non-blocking descriptor. */
 void rn_fiber_stream_of(struct rn_fiber_stream *stream, int fd);
 
-/* Listens: a descriptor for rn_fiber_accept, or -errno. As rn_listen. */
+/* Listens: a descriptor for rn_fiber_accept, or -errno. As rn_listen; options: NULL for none. */
 RN_MUST_USE int rn_fiber_listen(const struct rn_address *address,
                                 const struct rn_listen_options *options);
 /* Waits for the next connection. peer: whose it is; may be NULL. */
@@ -63,8 +63,8 @@ RN_MUST_USE int rn_fiber_udp_bind(struct rn_fiber_udp *udp, const struct rn_addr
 /* One datagram, whole: its length. to: NULL when connected. */
 RN_MUST_USE rn_ssize rn_fiber_udp_send(struct rn_fiber_udp *udp, const void *from, size_t len,
                                        const struct rn_address *to);
-/* The next datagram: its length, which is more than `len` when it was cut. sender: may be NULL. At
- * most a pool buffer less its header (struct rn_datagram) can come in one piece. */
+/* The next datagram: its length; -EMSGSIZE when it was cut, and its first bytes are there: to `len`,
+ * or to what a buffer of the worker's pool has room for. sender: may be NULL. */
 RN_MUST_USE rn_ssize rn_fiber_udp_recv(struct rn_fiber_udp *udp, void *to, size_t len,
                                        struct rn_address *sender);
 void rn_fiber_udp_close(struct rn_fiber_udp *udp);

@@ -44,11 +44,18 @@ struct rn_waiters {
     struct rn_waiter *last;
 };
 
+/* What is waited for, and who does. Private. */
+struct rn_line {
+    struct rn_lock lock;
+    uint32_t value; /* permits, or whatever else it counts */
+    struct rn_waiters waiting;
+};
+
 /* A wait for any of the things below. It stays in place until it is over. */
 struct rn_wait {
     struct rn_future future;
     struct rn_waiter waiter; /* private */
-    void *of;                /* private */
+    struct rn_line *line;    /* private */
     int result;
 };
 
@@ -56,9 +63,7 @@ struct rn_wait {
 
 /* So many permits. Who asks for many isn't overtaken by those who ask for few. */
 struct rn_semaphore {
-    struct rn_lock lock;
-    uint32_t permits; /* private from here: those that nobody has */
-    struct rn_waiters waiting;
+    struct rn_line line; /* private: the permits that nobody has */
 };
 
 /* Before anyone uses it. */
@@ -101,9 +106,7 @@ void rn_rwlock_write_end(struct rn_rwlock *lock);
 /* "Something changed": one waiter for each rn_notify_one; when nobody waits, the next to wait goes
  * on at once (of several such calls one is kept). Zeroed, it is quiet. */
 struct rn_notify {
-    struct rn_lock lock;
-    bool kept; /* private from here */
-    struct rn_waiters waiting;
+    struct rn_line line; /* private: whether one is kept */
 };
 void rn_notify_wait(struct rn_wait *wait, struct rn_notify *notify);
 void rn_notify_one(struct rn_notify *notify);
@@ -112,9 +115,7 @@ void rn_notify_all(struct rn_notify *notify);
 
 /* Set once and for all, or until it is reset: waits end while it is set. Zeroed, it isn't. */
 struct rn_event {
-    struct rn_lock lock;
-    bool is_set; /* private from here */
-    struct rn_waiters waiting;
+    struct rn_line line; /* private: whether it is set */
 };
 void rn_event_wait(struct rn_wait *wait, struct rn_event *event);
 void rn_event_set(struct rn_event *event);
@@ -125,9 +126,7 @@ bool rn_event_is_set(struct rn_event *event);
 
 /* Waits for work that others do: add before it begins, done when it ends. Zeroed, there is none. */
 struct rn_wait_group {
-    struct rn_lock lock;
-    uint32_t count; /* private from here */
-    struct rn_waiters waiting;
+    struct rn_line line; /* private: what is left */
 };
 void rn_wait_group_add(struct rn_wait_group *group, uint32_t count);
 /* Traps when nothing was left. */
@@ -137,10 +136,8 @@ void rn_wait_group_wait(struct rn_wait *wait, struct rn_wait_group *group);
 
 /* So many tasks go on together, again and again. Who is cancelled while it waits hasn't come. */
 struct rn_barrier {
-    struct rn_lock lock;
-    uint32_t parties; /* private from here */
-    uint32_t arrived;
-    struct rn_waiters waiting;
+    struct rn_line line; /* private: those who came */
+    uint32_t parties;
 };
 
 /* Before anyone uses it. */

@@ -49,6 +49,7 @@ struct rn_worker {
     bool started; /* atomic */
     struct rn_thread thread;
     void *resolver; /* net/resolver.c's */
+    struct rn_fiber *fiber; /* that runs */
     /* what other threads write, on lines of its own */
     struct rn_inbox inbox __attribute__((aligned(64)));
     uint32_t sleeping;    /* atomic: what the worker is about to do; RN_AWAKE and so on */

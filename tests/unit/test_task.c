@@ -574,7 +574,7 @@ static void a_task_may_free_itself_when_done(void **state)
     (void)state;
     hand_open((struct rn_runtime_options){0});
     unsigned count = 0;
-    struct rn_join joins[2] = {{{0}, 0, 0}};
+    struct rn_join joins[2] = {{.state = 0}};
     for (unsigned i = 0; i < 4; i++) {
         struct freed *freed = calloc(1, sizeof *freed);
         *freed = (struct freed){.simple = SIMPLE(1), .count = &count};

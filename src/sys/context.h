@@ -1,0 +1,24 @@
+/*
+ * sys/context.h: switching from one stack to another, for fibers.
+ */
+#ifndef SYS_CONTEXT_H
+#define SYS_CONTEXT_H
+
+#include <runnel/base.h>
+
+/*
+ * Goes on where the context `to` was left, and comes back when something switches to what was put
+ * into *from: a stack pointer, with the registers below it that a function must preserve, and the
+ * modes of floating-point arithmetic.
+ */
+void rn_context_switch(void **from, void *to);
+
+/* A context that calls run(argument) on an empty stack when it is first switched to. run doesn't
+ * return. top: the stack's high end, at least 512 bytes above its low one. */
+void *rn_context_make(void *top, void (*run)(void *argument), void *argument);
+
+/* Whether the processor keeps a copy of all return addresses in this thread, and would end the
+ * program when the stack changes under it. */
+bool rn_shadow_stack_active(void);
+
+#endif
