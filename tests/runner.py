@@ -51,7 +51,7 @@ ASAN_FILES = ("tests/e2e/test_ws.py", "tests/e2e/test_http_body.py",
               "tests/e2e/test_static_range.py")
 # Those of the server itself wait for its timeouts, for which it is too slow then.
 TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "static_cache",
-              "log")
+              "log", "sync", "channel", "scope", "block_on", "fiber")
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".
 SCRIPTS = {

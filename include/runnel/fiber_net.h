@@ -63,8 +63,8 @@ RN_MUST_USE int rn_fiber_udp_bind(struct rn_fiber_udp *udp, const struct rn_addr
 /* One datagram, whole: its length. to: NULL when connected. */
 RN_MUST_USE rn_ssize rn_fiber_udp_send(struct rn_fiber_udp *udp, const void *from, size_t len,
                                        const struct rn_address *to);
-/* The next datagram: its length; -EMSGSIZE when it was cut, and its first bytes are there: to `len`,
- * or to what a buffer of the worker's pool has room for. sender: may be NULL. */
+/* The next datagram: its length; -EMSGSIZE when it was cut, to `len` or to what a buffer of the
+ * worker's pool has room for: its first bytes are there. sender: may be NULL. */
 RN_MUST_USE rn_ssize rn_fiber_udp_recv(struct rn_fiber_udp *udp, void *to, size_t len,
                                        struct rn_address *sender);
 void rn_fiber_udp_close(struct rn_fiber_udp *udp);

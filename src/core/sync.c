@@ -1,7 +1,7 @@
 /*
- * core/sync.c: semaphore, mutex, reader-writer lock, notify, event, wait group, barrier: all of them
- * a number and a line of waiters under one lock. They differ in when a wait is served at once, and
- * in what is put right when one is given up.
+ * core/sync.c: semaphore, mutex, reader-writer lock, notify, event, wait group, barrier: each is a
+ * number and a line of waiters under one lock. They differ in when a wait is served at once, and in
+ * what is put right when one is given up.
  */
 #include "core/lock.h"
 #include "core/waiters.h"

@@ -1,7 +1,7 @@
 /*
  * sys/arch/context_aarch64.h: switching stacks. AAPCS64, 6.1: x19 to x30, the low halves of v8 to
- * v15 and the modes in FPCR belong to the caller of a function. FPCR is slow to write, so it is only
- * where it differs. x18 is the platform's, and stays.
+ * v15 and the modes in FPCR belong to the caller of a function. FPCR is slow to write, so it is
+ * only where it differs. x18 is the platform's, and stays.
  */
 __asm__(".pushsection .text.rn_context_switch, \"ax\", @progbits\n"
         ".globl rn_context_switch\n"
