@@ -183,18 +183,17 @@ enum {
 struct rn_dns_answer {
     int result;
     uint32_t ttl;   /* seconds for which that holds; 0: not any longer than now */
+    uint16_t type;  /* of the question */
     bool authentic; /* the server vouches for it (trust_ad) */
     uint8_t addresses[RN_DNS_ADDRESSES_MAX][16]; /* of A (4 bytes) and AAAA; at most 8 */
 };
 
-/* A query to be sent: to the server with that number, from a socket that was not used before, so
- * that its port can't be known. What was sent for the same question before is void. */
+/* A query to be sent, from a socket that was not used before, so that its port can't be known. */
 struct rn_dns_query {
-    uint8_t question; /* its number, 0 or 1 */
-    uint8_t server;
-    bool tcp;         /* with two octets of length before it: RFC 1035, 4.2.2 */
-    uint16_t len;
-    uint8_t bytes[RN_DNS_QUERY_MAX];
+    uint8_t server; /* its number */
+    bool tcp;
+    uint16_t len;   /* of the message */
+    uint8_t bytes[2 + RN_DNS_QUERY_MAX]; /* its length, for TCP (RFC 1035, 4.2.2); the message */
 };
 
 /*
@@ -213,47 +212,48 @@ struct rn_dns_query {
  */
 struct rn_dns_lookup {
     const struct rn_dns_config *config; /* borrowed until the end */
-    struct rn_dns_answer answers[2];
-    bool done;
+    struct rn_dns_answer answers[2];    /* to `questions` of them */
     uint8_t questions;
+    bool done;
     /* private from here */
-    uint8_t candidate;
-    uint8_t candidates;
+    bool absolute;    /* no search list */
     bool as_is_first;
-    bool as_is_only;
-    uint32_t ttl; /* of the candidates that came to nothing */
-    bool name_exists;
+    bool name_exists; /* under one of the names that came to nothing */
+    uint8_t candidate;
+    uint32_t ttl;     /* of the names that came to nothing */
     struct rn_dns_name relative;
     struct rn_dns_name name;
     struct rn_dns_try {
-        uint16_t type;
+        rn_ns deadline;
         uint16_t id;
         uint8_t state;
         uint8_t server;
         uint8_t tries;
         uint8_t strays;
         bool tcp;
-        bool plain; /* without EDNS */
-        bool failed;
-        rn_ns deadline;
+        bool plain;  /* without EDNS */
+        bool failed; /* a server did more than keep silent */
     } tries[2];
 };
 
 /* types: one or two; the second is 0 for none. RN_E_MISUSE: no name. After this and every call
- * below, take rn_dns_lookup_pop until it has none, and ask for the deadline, until `done`. */
+ * below, take rn_dns_lookup_pop of each question until it has none, and ask for the deadline, until
+ * `done`; who wants no answer any more sets that himself. */
 RN_MUST_USE int rn_dns_lookup_start(struct rn_dns_lookup *lookup,
                                     const struct rn_dns_config *config, rn_bytes name,
                                     const uint16_t types[2]);
-/* The next query to be sent, or false. random: fresh and unpredictable each time. */
+/* The query that is to be sent for that question, 0 or 1; or false. What was sent for it before is
+ * void. random: fresh and unpredictable each time. */
 RN_MUST_USE bool rn_dns_lookup_pop(struct rn_dns_lookup *lookup, rn_ns now, uint64_t random,
-                                   struct rn_dns_query *query);
-/* What came in on the socket of that query, of which the last three are; true when it was its
- * answer, good or bad: nothing more is to come there. */
-bool rn_dns_lookup_input(struct rn_dns_lookup *lookup, rn_ns now, rn_bytes message,
-                         unsigned question, unsigned server, bool tcp);
+                                   unsigned question, struct rn_dns_query *query);
+/* Whether the query that was popped last for that question still waits for its answer. */
+bool rn_dns_lookup_waiting(const struct rn_dns_lookup *lookup, unsigned question);
+/* What came in on the socket of such a query; server and tcp are the query's. */
+void rn_dns_lookup_input(struct rn_dns_lookup *lookup, rn_bytes message, unsigned question,
+                         unsigned server, bool tcp);
 /* It couldn't be sent, or was refused, or the connection ended. */
-void rn_dns_lookup_fail(struct rn_dns_lookup *lookup, rn_ns now, unsigned question);
-/* When its deadline has come. RN_NEVER when done. */
+void rn_dns_lookup_fail(struct rn_dns_lookup *lookup, unsigned question);
+/* When its deadline has come. RN_NEVER when nothing is waited for. */
 void rn_dns_lookup_tick(struct rn_dns_lookup *lookup, rn_ns now);
 rn_ns rn_dns_lookup_deadline(const struct rn_dns_lookup *lookup);
 

@@ -60,6 +60,7 @@ struct rn_resolve {
     rn_waker waker;
     struct rn_timer timer;
     uint16_t port;
+    uint8_t there;
     bool early;
     bool waiting;
 };
@@ -90,10 +91,11 @@ struct rn_connect {
     rn_waker waker;
     struct rn_timer timer;
     rn_ns deadline;
-    rn_ns next; /* no attempt begins before that */
+    rn_ns next;     /* no attempt begins before that; 0: as soon as there is an address */
     uint32_t tried; /* a bit for each address */
     int last;       /* the family of the last attempt */
-    int end;        /* what it will end with when all attempts have; 1: not known yet */
+    int error;      /* of the attempts so far */
+    bool ending;    /* result is known, attempts are still to be ended */
     bool over;
     struct {
         int fd;
