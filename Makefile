@@ -144,7 +144,7 @@ $(HOUT)/tests/conformance: $(wildcard tests/conformance/*.c) $(HOUT)/librunnel.a
 	@mkdir -p $(@D)
 	$(CC) $(HOSTED) -o $@ $(filter %.c,$^) $(HOUT)/librunnel.a -lcmocka -pthread
 
-include bench/bench.mk package/package.mk
+include bench/bench.mk package/package.mk examples/examples.mk
 
 test:
 	@tests/run $(T)

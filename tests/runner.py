@@ -32,6 +32,7 @@ PARTS = (  # the long ones first, so that both lanes end together
     "tsan",         # the threaded parts, and many workers, under the thread sanitizer
     "asan",         # HTTP, WebSocket and ranges against httpd under ASan and UBSan
     "package",      # what make install gives: a program outside the tree, C++, CMake, pages
+    "examples",     # each program of examples/, and a client of its kind
     "cli",          # flags, logs, errors at start, sizes
     "sandbox",      # what a hole in a handler is worth
     "upgrade",      # a new program on the old one's sockets
@@ -286,6 +287,12 @@ def part_package():
     return pytest_part("package", "tests/package")
 
 
+def part_examples():
+    if not make("examples"):
+        return Tally(failed=["examples: the build failed"])
+    return pytest_part("examples", "tests/examples")
+
+
 def part_tidy():
     return pytest_part("tidy", "tests/tidy")
 
@@ -342,7 +349,7 @@ def e2e_files(name):
 def run_part(name):
     others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
               "sim": part_sim, "bench": part_bench, "package": part_package,
-              "asan": part_asan, "tsan": part_tsan}
+              "examples": part_examples, "asan": part_asan, "tsan": part_tsan}
     if name in SCRIPTS:
         return part_script(name)
     return others[name]() if name in others else part_e2e(name)

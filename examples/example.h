@@ -1,0 +1,95 @@
+/*
+ * What the examples share: a runtime that runs until ctrl-C.
+ *
+ *     program [ADDRESS] [BACKEND]      such as: program 127.0.0.1:7000 epoll
+ */
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
+
+#include <errno.h>
+#include <runnel/runnel.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The address to serve at and the backend, from the arguments. */
+static struct rn_address example_address;
+static const struct rn_backend_vt *example_backend;
+
+static inline void example_arguments(int argc, char **argv, const char *address)
+{
+    if (rn_address_parse(&example_address, argc > 1 ? argv[1] : address, 0) < 0) {
+        fprintf(stderr, "%s: not an address: %s\n", argv[0], argv[1]);
+        exit(2);
+    }
+    example_backend = rn_backend_select(argc > 2 ? argv[2] : "auto", NULL);
+    if (!example_backend) {
+        fprintf(stderr, "%s: no backend %s here\n", argv[0], argv[2]);
+        exit(2);
+    }
+}
+
+static inline void example_check(int result, const char *what)
+{
+    if (result >= 0) return;
+    fprintf(stderr, "%s: %s\n", what, rn_error_text(result));
+    exit(1);
+}
+
+static inline void example_say_where(int fd)
+{
+    char text[RN_ADDRESS_TEXT_MAX];
+    if (fd >= 0) example_check(rn_local_address(fd, &example_address), "getsockname");
+    rn_address_format(&example_address, text);
+    printf("listening on %s\n", text);
+    fflush(stdout);
+}
+
+/* Waits for ctrl-C or SIGTERM. Called before any thread is started, it only blocks them. */
+static inline void example_signals(bool wait)
+{
+    sigset_t set;
+    int number;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    if (wait) sigwait(&set, &number);
+}
+
+/* Runs one worker, on whose thread `start` begins whatever there is to do. */
+static inline int example_run(int (*start)(struct rn_worker *worker, void *context), void *context)
+{
+    struct rn_runtime *runtime;
+    struct rn_runtime_options options = {
+        .workers = 1, .backend = example_backend, .on_start = start, .context = context};
+    example_signals(false);
+    example_check(rn_runtime_start(&runtime, &options), "start");
+    example_signals(true);
+    rn_runtime_stop(runtime);
+    rn_runtime_join(runtime);
+    return 0;
+}
+
+static inline int example_start_listener(struct rn_worker *worker, void *context)
+{
+    struct rn_listener *listener = context;
+    listener->worker = worker;
+    rn_listener_start(listener);
+    return 0;
+}
+
+/* The same, with a TCP listener: `accepted` gets each connection. */
+static inline int example_serve(void (*accepted)(struct rn_listener *listener, int fd),
+                                void *owner)
+{
+    struct rn_listener listener = {.accepted = accepted, .owner = owner};
+    listener.fd = rn_listen(&example_address, &(struct rn_listen_options){0});
+    example_check(listener.fd, "listen");
+    example_say_where(listener.fd);
+    return example_run(example_start_listener, &listener);
+}
+
+#endif

@@ -1,0 +1,149 @@
+"""Each example is built, run on each backend, and used by a client of its kind."""
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = ROOT / "build/hosted/examples"
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import client  # noqa: E402
+import kernel  # noqa: E402
+
+REFUSAL = kernel.io_uring_refusal()
+PATIENCE = 30
+
+
+@pytest.fixture(params=("epoll", "poll", "uring"))
+def backend(request):
+    if request.param == "uring" and REFUSAL:
+        pytest.skip(REFUSAL)
+    return request.param
+
+
+@pytest.fixture
+def start(backend):
+    """Starts an example at a free port, and gives that; it has to end by ctrl-C."""
+    running = []
+
+    def run(name, *arguments):
+        process = subprocess.Popen([EXAMPLES / name, "127.0.0.1:0", backend, *map(str, arguments)],
+                                   stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        return int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n",
+                                process.stdout.readline()).group(1))
+    yield run
+    codes = []
+    for process in running:
+        process.send_signal(signal.SIGINT)
+        codes.append(process.wait(PATIENCE))
+        process.stdout.close()
+    assert codes == [0] * len(codes)
+
+
+def dial(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def exchange(connection, data):
+    """Sends it all and the end, and returns all that comes back."""
+    sender = threading.Thread(target=lambda: (connection.sendall(data),
+                                              connection.shutdown(socket.SHUT_WR)))
+    sender.start()
+    answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    sender.join()
+    return answer
+
+
+def get(port, path, method="GET"):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        return json.load(response)
+
+
+DATA = bytes(range(256)) * 4000
+
+
+def test_each_is_short_and_is_tested_here():
+    text = Path(__file__).read_text(encoding="utf-8")
+    for source in (ROOT / "examples").glob("*.c"):
+        assert len(source.read_text(encoding="utf-8").splitlines()) < 120, source.name
+        assert f'"{source.stem}"' in text, source.name
+
+
+@pytest.mark.parametrize("style", ("echo_async", "echo_poll", "echo_fiber"))
+def test_echo(start, style):
+    port = start(style)
+    with dial(port):  # one that says nothing keeps nobody else waiting
+        with ThreadPoolExecutor(8) as clients:
+            for answer in clients.map(lambda _: exchange(dial(port), DATA), range(16)):
+                assert answer == DATA
+
+
+def test_udp_time(start):
+    port = start("udp_time")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(PATIENCE)
+        for question in (b"?", b"", b"x" * 9000):
+            asker.sendto(question, ("127.0.0.1", port))
+            assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", asker.recv(100))
+
+
+def test_chat(start):
+    port = start("chat")
+    members = [client.WebSocket(("127.0.0.1", port), "/chat") for _ in range(8)]
+    for number, speaker in enumerate(members):
+        line = f"I am {number}".encode()
+        speaker.send(client.TEXT, line)
+        assert [member.read_message() for member in members] == [(client.TEXT, line)] * 8
+    assert members.pop().close() == 1000
+    members[0].send(client.TEXT, b"x" * 600)
+    assert members[0].read_close() == 1009
+    members[0].connection.close()
+    members[1].send(client.TEXT, b"still here")
+    for member in members[1:]:
+        assert member.read_message() == (client.TEXT, b"still here")
+        assert member.close() == 1000
+
+
+def test_http_api(start):
+    port = start("http_api")
+    with ThreadPoolExecutor(1) as slow:
+        report = slow.submit(get, port, "/report/300")
+        assert get(port, "/counters/tea") == {"name": "tea", "count": 0}
+        assert [get(port, "/counters/tea", "POST")["count"] for _ in range(3)] == [1, 2, 3]
+        assert report.result(PATIENCE) == {"waited_ms": 300}
+    for path, status in (("/counters/T", 400), ("/counters/" + 33 * "a", 400), ("/", 404)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(port, path)
+        assert refused.value.code == status
+    names = [a + b for a in "abcdefghij" for b in "abcdefghij"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        for name in names:
+            get(port, f"/counters/{name}")
+    assert refused.value.code == 507
+
+
+def test_http2_server(start):
+    port = start("http2_server")
+    for arguments in ((), ("-d", "some content")):
+        answer = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", *arguments,
+                                 f"http://127.0.0.1:{port}/a"], capture_output=True, text=True,
+                                timeout=PATIENCE, check=True).stdout
+        assert answer == "Hello over HTTP/2, stream 1\n"
+
+
+def test_pipeline(backend):
+    done = subprocess.run([EXAMPLES / "pipeline", backend, "3000"], capture_output=True, text=True,
+                          timeout=PATIENCE, check=True)
+    divisors = sum(3000 // number for number in range(1, 3001))
+    assert done.stdout == f"3000 numbers, {divisors} divisors, 430 primes\n"
