@@ -12,7 +12,8 @@ int main(int argc, char **argv)
         &inbox_two, &inbox_three, &shared_pop_push, &shared_three, &shared_reuse,
         &word_two_wakes, &word_stale, &word_cancel,
         &worker_wake, &worker_two_wakers, &worker_post, &worker_stop, &worker_shared,
-        &worker_shared_two, &worker_join, &worker_across, &server_limit,
+        &worker_shared_two, &worker_join, &worker_across, &worker_scope,
+        &worker_scope_end, &worker_channel, &lock_two, &lock_three, &server_limit,
         (const struct model *)0,
     };
     return model_main(models, argc, argv);

@@ -17,7 +17,10 @@ extern const struct model inbox_two, inbox_three, shared_pop_push, shared_three,
 
 /* workers.c: whole workers: sleeping and waking */
 extern const struct model worker_wake, worker_two_wakers, worker_post, worker_stop, worker_shared,
-    worker_shared_two, worker_join, worker_across;
+    worker_shared_two, worker_join, worker_across, worker_scope, worker_scope_end, worker_channel;
+
+/* sync.c: the lock under which tasks share things */
+extern const struct model lock_two, lock_three;
 
 /* server.c: pausing at the limit of connections */
 extern const struct model server_limit;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runnel/channel.h>
+#include <runnel/concurrency.h>
+
 #include "core/worker.h"
 
 #include "models.h"
@@ -351,3 +354,105 @@ static void has_result(void) { model_assert(remote.result == 42); }
 
 const struct model worker_across = {"worker, a task from elsewhere", remote_setup,
                                     {work, spawn_remote}, has_result, stop, end};
+
+/* ---- Scopes ---------------------------------------------------------------------------------- */
+
+static struct rn_scope scope;
+static struct rn_child child;
+static bool child_ends_by_itself;
+
+static enum rn_poll child_poll(struct rn_task *task, struct rn_cx *cx)
+{
+    if (cx->cancelled) task->result = -1;
+    return cx->cancelled || child_ends_by_itself ? RN_READY : RN_PENDING;
+}
+
+/* Spawns it elsewhere and cancels it, wherever it is by then. */
+static enum rn_poll parent_poll(struct rn_task *task, struct rn_cx *cx)
+{
+    if (!scope.worker) {
+        rn_scope_open(&scope, cx->worker);
+        model_assert(rn_scope_spawn(&scope, worker_at(1), &child) == 0);
+        rn_scope_cancel(&scope);
+    }
+    return rn_future_poll(&scope.future, cx);
+}
+
+static void scope_setup(bool ends_by_itself)
+{
+    start(2, 2);
+    child_ends_by_itself = ends_by_itself;
+    scope = (struct rn_scope){.count = 0};
+    child = (struct rn_child){.task = {.poll = child_poll, .done = joined_done}};
+    joiner = (struct rn_task){.poll = parent_poll, .done = joined_done};
+    rn_worker_enter(worker_at(0));
+    model_assert(rn_spawn(worker_at(0), &joiner) == 0);
+}
+
+static void scope_of_one_that_waits(void) { scope_setup(false); }
+static void scope_of_one_that_ends(void) { scope_setup(true); }
+
+static void scope_is_empty(void)
+{
+    model_assert(scope.count == 0 && !scope.children);
+    model_assert(child_ends_by_itself || child.task.result == -1);
+}
+
+const struct model worker_scope = {"workers, a scope cancelled", scope_of_one_that_waits,
+                                   {work, work}, scope_is_empty, stop, end, .bound = 2};
+const struct model worker_scope_end = {"workers, a scope cancelled at its end",
+                                       scope_of_one_that_ends, {work, work}, scope_is_empty, stop,
+                                       end, .bound = 2};
+
+/* ---- Channels -------------------------------------------------------------------------------- */
+
+enum { LETTERS = 2 };
+
+static struct rn_channel channel;
+static struct rn_channel_wait sending, receiving;
+static unsigned letter_sent, letter_got, letter_count;
+
+static enum rn_poll sending_poll(struct rn_task *task, struct rn_cx *cx)
+{
+    while (letter_sent < LETTERS) {
+        if (!sending.channel) rn_channel_send(&sending, &channel, &letter_sent);
+        if (rn_future_poll(&sending.future, cx) == RN_PENDING) return RN_PENDING;
+        model_assert(sending.result == 0);
+        sending.channel = NULL;
+        letter_sent++;
+    }
+    return RN_READY;
+}
+
+static enum rn_poll receiving_poll(struct rn_task *task, struct rn_cx *cx)
+{
+    while (letter_count < LETTERS) {
+        if (!receiving.channel) rn_channel_recv(&receiving, &channel, &letter_got);
+        if (rn_future_poll(&receiving.future, cx) == RN_PENDING) return RN_PENDING;
+        model_assert(receiving.result == 0 && letter_got == letter_count);
+        receiving.channel = NULL;
+        letter_count++;
+    }
+    return RN_READY;
+}
+
+/* Without capacity, so that each letter goes from task to task and somebody always waits. */
+static void channel_setup(void)
+{
+    start(2, 2);
+    rn_channel_init(&channel, NULL, sizeof letter_sent, 0);
+    memset(&sending, 0, sizeof sending);
+    memset(&receiving, 0, sizeof receiving);
+    letter_sent = letter_count = 0;
+    joined = (struct rn_task){.poll = sending_poll, .done = joined_done};
+    joiner = (struct rn_task){.poll = receiving_poll, .done = joined_done};
+    rn_worker_enter(worker_at(0));
+    model_assert(rn_spawn(worker_at(0), &joiner) == 0);
+    rn_worker_enter(worker_at(1));
+    model_assert(rn_spawn(worker_at(1), &joined) == 0);
+}
+
+static void all_came(void) { model_assert(letter_count == LETTERS); }
+
+const struct model worker_channel = {"workers, a channel", channel_setup, {work, work}, all_came,
+                                     stop, end, .bound = 2};
