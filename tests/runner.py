@@ -30,7 +30,7 @@ PARTS = (  # the long ones first, so that both lanes end together
     "faults",       # each system call of a start, a service and a shutdown fails once
     "sim",          # whole servers and clients in virtual time; the simulator itself
     "tsan",         # the threaded parts, and many workers, under the thread sanitizer
-    "asan",         # HTTP, WebSocket and ranges against httpd under ASan and UBSan
+    "asan",         # httpd under ASan and UBSan, most of what follows
     "package",      # what make install gives: a program outside the tree, C++, CMake, pages
     "examples",     # each program of examples/, and a client of its kind
     "cli",          # flags, logs, errors at start, sizes
@@ -48,8 +48,8 @@ ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurr
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade")
 SIM_RUNS = 2000  # seeds, of each
-ASAN_FILES = ("tests/e2e/test_ws.py", "tests/e2e/test_http_body.py",
-              "tests/e2e/test_static_range.py")
+# What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
+ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"), "poll": ("concurrent", "upgrade")}
 # Those of the server itself wait for its timeouts, for which it is too slow then.
 TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "static_cache",
               "log", "sync", "channel", "scope", "block_on", "fiber")
@@ -312,8 +312,13 @@ def part_asan():
     """The hosted program under ASan and UBSan; the freestanding one with UBSan's traps."""
     if not make("SAN=asan", "build/hosted-asan/httpd") or not make("DEBUG=1", "all"):
         return Tally(failed=["asan: the build failed"])
-    tally = pytest_part("asan", *ASAN_FILES, environment={
-        "RUNNEL_HTTPD": "tests/sanitizers/asan", "RUNNEL_BACKENDS": "uring,epoll"})
+    tally = Tally()
+    for backend, parts in ASAN_PARTS.items():
+        files = [file for part in parts for file in e2e_files(part)]
+        chosen = (*files, "-k", "not size_of_the_program")
+        tally.add(pytest_part(f"asan {backend}", *chosen, environment={
+            "RUNNEL_HTTPD": "build/hosted-asan/httpd", "RUNNEL_BACKENDS": backend,
+            "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}))
     tally.add(pytest_part("debug", *e2e_files("http_refused"), environment={
         "RUNNEL_HTTPD": "build/debug/httpd", "RUNNEL_BACKENDS": "uring,epoll"}))
     return tally
@@ -327,7 +332,8 @@ def part_tsan():
     for program in programs:
         tally.add(cmocka(ROOT / program, prefix=("setarch", "-R")))
     tally.add(pytest_part("tsan", *e2e_files("concurrent"), environment={
-        "RUNNEL_HTTPD": "tests/sanitizers/tsan", "RUNNEL_BACKENDS": "uring,epoll"}))
+        "RUNNEL_HTTPD": "setarch -R build/hosted-tsan/httpd", "RUNNEL_BACKENDS": "uring,epoll",
+        "TSAN_OPTIONS": "suppressions=tests/sanitizers/tsan.supp:history_size=4"}))
     return tally
 
 

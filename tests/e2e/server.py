@@ -12,6 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = shlex.split(os.environ.get("RUNNEL_HTTPD", "build/httpd"))
 EMULATED = "qemu" in PROGRAM[0]
+SANITIZED = "hosted-" in PROGRAM[-1]
+# Sanitizers make system calls of their own, which a sandbox would not let through.
+FLAGS = ["--no-sandbox"] if SANITIZED else []
 PATIENCE = 4 if EMULATED else 1  # for what takes longer there
 HUNG = 45  # seconds: what takes longer hangs; less than the server's own timeouts
 VERSION = (ROOT / "include/runnel/base.h").read_text().split('RN_VERSION "')[1].split('"')[0]
@@ -93,7 +96,7 @@ class Server:
         self.stderr_path = scratch / f"httpd{number}.err"
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                [*(program or PROGRAM), *self.arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
+                [*(program or PROGRAM), *self.arguments, *FLAGS], cwd=ROOT, stdin=subprocess.DEVNULL,
                 stdout=stdout or out, stderr=stderr or err, preexec_fn=prepare(nofile, steps))
         self.pid = self.process.pid
         if wait:
@@ -173,4 +176,5 @@ class Server:
         code = self.wait()
         seconds = time.monotonic() - started
         assert code == 0, f"httpd exited with {code} after SIGTERM: {self.text()[-2000:]}"
+        assert "Sanitizer" not in self.text(), self.text()[-2000:]
         return seconds
