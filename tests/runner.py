@@ -49,7 +49,8 @@ BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade")
 SIM_RUNS = 2000  # seeds, of each
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
-ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"), "poll": ("concurrent", "upgrade")}
+ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),
+              "poll": ("concurrent", "upgrade")}
 # Those of the server itself wait for its timeouts, for which it is too slow then.
 TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "static_cache",
               "log", "sync", "channel", "scope", "block_on", "fiber")

@@ -96,7 +96,8 @@ class Server:
         self.stderr_path = scratch / f"httpd{number}.err"
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                [*(program or PROGRAM), *self.arguments, *FLAGS], cwd=ROOT, stdin=subprocess.DEVNULL,
+                [*(program or PROGRAM), *self.arguments, *FLAGS], cwd=ROOT,
+                stdin=subprocess.DEVNULL,
                 stdout=stdout or out, stderr=stderr or err, preexec_fn=prepare(nofile, steps))
         self.pid = self.process.pid
         if wait:
