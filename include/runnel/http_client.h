@@ -37,6 +37,10 @@ enum {
     RN_HTTP_URL_MAX = 4096,   /* bytes in a URL, also one that a redirect leads to */
     RN_HTTP_HOST_MAX = 255,   /* bytes in a host's name */
     RN_HTTP_REDIRECTS = 20,   /* that are followed when call.redirects_max is 0 */
+    RN_HTTP_DRAIN_MAX = 65536, /* bytes of a redirect's content that are read for its connection's
+                                * sake; with more it is closed */
+    RN_HTTP_USERINFO_MAX = 255, /* bytes in user and password, with the colon */
+    RN_HTTP_BASIC_MAX = 6 + 4 * (RN_HTTP_USERINFO_MAX / 3 + 1), /* in Authorization */
 };
 
 /* ---- Clients --------------------------------------------------------------------------------- */
@@ -54,8 +58,9 @@ struct rn_http_client_options {
      * text must stay. */
     const char *proxy;
     bool proxy_tunnel; /* by CONNECT */
-    /* Whom all connections go to, whatever the URL says; NULL: whom the URL names */
-    const struct rn_address *connect_to;
+    /* Whom all connections go to, whatever URL or proxy say, as rn_address_parse takes it with its
+     * port ("127.0.0.1:8080", "unix:PATH"); NULL: whom they name. The text must stay. */
+    const char *connect_to;
 };
 
 /* To be read at any time. */
@@ -77,10 +82,12 @@ struct rn_http_client {
     struct rn_http_call *waiting;
     struct rn_http_connection *connections;
     struct rn_http_connection *free;
-    struct rn_url proxy;
-    rn_waker closer;
-    struct rn_future closed;
+    struct rn_http_connection *untouched;
+    struct rn_http_connection *map;
     size_t mapped;
+    struct rn_url proxy;
+    struct rn_future closed;
+    rn_waker closer;
     bool closing;
 };
 
@@ -104,10 +111,11 @@ struct rn_http_call {
      */
     struct rn_http_client *client;
     const char *method; /* NULL: "GET" */
-    /* Further fields. One of the client's own (Host, User-Agent, Accept, Authorization) replaces
-     * it, or with an empty value leaves it out; Content-Length, Transfer-Encoding, Connection and
-     * Expect are the client's alone: RN_E_MISUSE. Authorization and Cookie are not sent to another
-     * origin that a redirect leads to, nor is Proxy-Authorization. */
+    /* Further fields. One takes the place of the client's own of that name (Host, User-Agent,
+     * Accept, Authorization); without a value neither is sent. Content-Length, Transfer-Encoding,
+     * Connection and Expect are the client's alone: RN_E_MISUSE. To another origin that a redirect
+     * leads to, no Authorization, Cookie, Proxy-Authorization or Host is sent, and with a GET that
+     * a redirect made of another method no Content-*. */
     const struct rn_http1_header *fields;
     uint32_t field_count;
     uint32_t redirects_max; /* 0: RN_HTTP_REDIRECTS */
@@ -139,7 +147,8 @@ struct rn_http_call {
      *                               (RN_HTTP1_INTERIMS_MAX); a redirect without a good Location, or
      *                               to one that holds a user; too many redirects (RN_E_LIMIT)
      *   RN_E_CLOSED                 it ended too early; `missing` says how much is missing
-     *   RN_E_UNSUPPORTED            a scheme other than http, also where a redirect leads; a
+     *   RN_E_UNSUPPORTED            a scheme other than http, also where a redirect leads (then it
+     *                               stands in `url`, and response.status is that redirect's); a
      *                               transfer coding; another version of HTTP
      *   RN_E_MISUSE                 a bad URL, method or field of the caller's
      *   -ETIMEDOUT                  a deadline: `phase` says which
@@ -164,9 +173,12 @@ struct rn_http_call {
     struct rn_http_connection *connection; /* private from here */
     struct rn_http_call *next;
     rn_waker waker;
+    struct rn_timer timer;
     uint64_t sent;
-    uint8_t state;
-    uint8_t flags;
+    uint64_t budget;
+    uint16_t flags;
+    uint16_t authorization_len;
+    char authorization[RN_HTTP_BASIC_MAX];
 };
 
 enum rn_http_phase {
@@ -187,7 +199,7 @@ void rn_http_call_start(struct rn_http_call *call, struct rn_cx *cx, rn_bytes ur
  * read or the end of the call, and empty once all has come. */
 void rn_http_call_read(struct rn_http_call *call, struct rn_cx *cx);
 
-/* body_read has something to give again. */
+/* body_read has something to give again. Not to be called by body_read itself. */
 void rn_http_call_more(struct rn_http_call *call);
 
 /* Ends the call, at any time, once: nothing of its memory is referred to afterwards. Its connection

@@ -48,6 +48,8 @@ COVERED_BY = {
     **{f"src/http/{name}.c": "tests/e2e/test_http.py"
        for name in ("conn", "request", "response", "route", "server")},
     "src/http/websocket.c": "tests/e2e/test_ws.py",
+    **{f"src/http/client_{name}.c": "tests/unit/test_client.c"
+       for name in ("connection", "pool", "redirect", "request", "text")},
     "src/net/ip.c": "tests/unit/test_address.c",
     "src/sys/system.c": "tests/sys/both.c",
     "src/sys/context.c": "tests/unit/test_fiber.c",
