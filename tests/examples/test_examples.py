@@ -98,6 +98,20 @@ def test_udp_time(start):
             assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", asker.recv(100))
 
 
+def test_port_forwarder(start):
+    port = start("port_forwarder", "localhost", start("echo_async"))
+    with ThreadPoolExecutor(4) as clients:
+        for answer in clients.map(lambda _: exchange(dial(port), DATA), range(8)):
+            assert answer == DATA
+
+
+def test_port_forwarder_without_a_server(start):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert exchange(dial(start("port_forwarder", "127.0.0.1", closed.getsockname()[1])),
+                        b"") == b""
+
+
 def test_chat(start):
     port = start("chat")
     members = [client.WebSocket(("127.0.0.1", port), "/chat") for _ in range(8)]
