@@ -119,6 +119,9 @@ void rn_sim_enter_kernel(struct rn_sim *sim);
 bool rn_sim_wait(struct rn_sim *sim, bool (*ready)(struct rn_sim *sim, void *argument),
                  void *argument, rn_ns deadline);
 
+/* backend/sim_call.c: a system call on a file or a name, with five arguments. */
+long rn_sim_file_call(struct rn_sim *sim, long nr, const long *args);
+
 /* backend/sim_file.c: descriptors, pipes aside; eventfd, files, directories. */
 struct rn_sim_file *rn_sim_file_at(struct rn_sim *sim, int fd);
 int rn_sim_descriptor(struct rn_sim *sim, struct rn_sim_file *file, int from);
@@ -128,7 +131,9 @@ int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k
 int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, struct rn_k_statx *info);
 long rn_sim_getdents(struct rn_sim *sim, int fd, void *to, size_t len);
 int rn_sim_mkdir(struct rn_sim *sim, int dir, const char *path);
-int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path);
+int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory);
+int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir, const char *to,
+                  bool replace);
 int rn_sim_truncate(struct rn_sim *sim, int fd, uint64_t size);
 long rn_sim_seek(struct rn_sim *sim, int fd, int64_t offset, int whence);
 int rn_sim_memfd(struct rn_sim *sim);

@@ -2,6 +2,7 @@
  * backend/sim_backend.c: ops in virtual time, straight on the simulated kernel. As with io_uring,
  * an op may be done at any moment, and its completion come later and behind others'.
  */
+#include "backend/file_call.h"
 #include "backend/sim.h"
 
 enum {
@@ -147,6 +148,10 @@ static int64_t attempt(struct backend *backend, struct slot *slot)
     struct rn_op *op = slot->op;
     struct rn_sim_file *file = rn_sim_file_at(sim, op->fd);
     if (op->code == RN_OP_NOP) return 0;
+    if (rn_is_file_call(op)) {
+        const struct rn_file_call *call = (const void *)op->arg.open.path;
+        return rn_sim_file_call(sim, rn_file_call_numbers[call->kind], call->args);
+    }
     if (op->code == RN_OP_OPEN)
         return rn_sim_open(sim, op->fd, op->arg.open.path, (const void *)op->arg.open.how);
     if (op->code == RN_OP_CLOSE) return rn_sim_close(sim, op->fd);

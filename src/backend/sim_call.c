@@ -302,7 +302,14 @@ static long on_names(struct rn_sim *sim, long nr, const struct args *args)
         return rn_sim_open(sim, dir, path, (void *)args->c);
     case RN_NR_STATX: return rn_sim_statx(sim, dir, path, (void *)args->e);
     case RN_NR_MKDIRAT: return rn_sim_mkdir(sim, dir, path);
-    case RN_NR_UNLINKAT: return rn_sim_unlink(sim, dir, path);
+    case RN_NR_UNLINKAT: return rn_sim_unlink(sim, dir, path, args->c & RN_K_AT_REMOVEDIR);
+    case RN_NR_RENAMEAT2:
+        return rn_sim_rename(sim, dir, path, (int)args->c, (void *)args->d,
+                             !(args->e & RN_K_RENAME_NOREPLACE));
+    case RN_NR_FSYNC:
+    case RN_NR_FDATASYNC:
+        if (!args->file) return -RN_K_EBADF;
+        return rn_sim_chance(sim, sim->options.faults.io) ? -RN_K_EIO : 0;
     case RN_NR_GETDENTS64: return rn_sim_getdents(sim, dir, (void *)args->b, (size_t)args->c);
     case RN_NR_FTRUNCATE: return rn_sim_truncate(sim, dir, (uint64_t)args->b);
     case RN_NR_LSEEK: return rn_sim_seek(sim, dir, args->b, (int)args->c);
@@ -310,6 +317,12 @@ static long on_names(struct rn_sim *sim, long nr, const struct args *args)
     case RN_NR_CLOSE: return rn_sim_close(sim, dir);
     default: return on_file(sim, nr, args);
     }
+}
+
+long rn_sim_file_call(struct rn_sim *sim, long nr, const long *of)
+{
+    struct args args = {rn_sim_file_at(sim, (int)of[0]), of[0], of[1], of[2], of[3], of[4], 0};
+    return on_names(sim, nr, &args);
 }
 
 /* The program's memory comes from the real kernel, and is counted. */

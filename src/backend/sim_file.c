@@ -205,12 +205,26 @@ static int open_node(struct rn_sim *sim, struct rn_sim_node *node)
     return rn_sim_descriptor(sim, &opened->file, 0);
 }
 
+/* What is behind the new end reads as zeros should the file grow again. */
+static void resize(struct rn_sim *sim, struct rn_sim_node *node, uint64_t size)
+{
+    for (unsigned i = 0; i < PAGE_LISTS; i++) {
+        for (struct page *page = node->pages[i]; page; page = page->next) {
+            uint64_t begin = page->index * PAGE;
+            if (size >= begin + PAGE) continue;
+            size_t kept = size > begin ? (size_t)(size - begin) : 0;
+            memset(page->bytes + kept, 0, PAGE - kept);
+        }
+    }
+    node->size = size;
+    node->modified = sim->now;
+}
+
 int rn_sim_truncate(struct rn_sim *sim, int fd, uint64_t size)
 {
     struct opened *opened = opened_at(sim, fd);
     if (!opened) return rn_sim_file_at(sim, fd) ? -RN_K_EINVAL : -RN_K_EBADF;
-    opened->node->size = size;
-    opened->node->modified = sim->now;
+    resize(sim, opened->node, size);
     return 0;
 }
 
@@ -326,7 +340,7 @@ int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k
         if (!node) node = make_node(sim, parent, name, false);
     }
     if ((how->flags & RN_K_O_DIRECTORY) && !node->directory) return -RN_K_ENOTDIR;
-    if (how->flags & RN_K_O_TRUNC) node->size = 0;
+    if (how->flags & RN_K_O_TRUNC) resize(sim, node, 0);
     return open_node(sim, node);
 }
 
@@ -346,15 +360,52 @@ int rn_sim_mkdir(struct rn_sim *sim, int dir, const char *path)
     return 0;
 }
 
-int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path)
+static void unlink_node(struct rn_sim_node *node)
+{
+    struct rn_sim_node **link = &node->parent->first;
+    while (*link != node) link = &(*link)->next;
+    *link = node->next;
+}
+
+int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory)
 {
     struct rn_sim_node *node;
     int result = look_up(sim, dir, path, &node);
     if (result < 0) return result;
-    if (node->first || !node->parent) return -RN_K_EBUSY;
-    struct rn_sim_node **link = &node->parent->first;
-    while (*link != node) link = &(*link)->next;
-    *link = node->next;
+    if (directory && !node->directory) return -RN_K_ENOTDIR;
+    if (!directory && node->directory) return -RN_K_EISDIR;
+    if (!node->parent) return -RN_K_EBUSY;
+    if (node->first) return -RN_K_ENOTEMPTY;
+    unlink_node(node);
+    return 0;
+}
+
+int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir, const char *to,
+                  bool replace)
+{
+    struct rn_sim_node *node, *parent;
+    const char *name;
+    int result = look_up(sim, from_dir, from, &node);
+    if (result == 0) result = walk(sim, to_dir, to, false, &parent, &name);
+    if (result < 0) return result;
+    if (!node->parent || !*name) return -RN_K_EBUSY;
+    for (struct rn_sim_node *above = parent; above; above = above->parent)
+        if (above == node) return -RN_K_EINVAL;
+    struct rn_sim_node *old = child(parent, name, strlen(name));
+    if (old && !replace) return -RN_K_EEXIST;
+    if (old == node) return 0;
+    if (old && old->directory != node->directory)
+        return old->directory ? -RN_K_EISDIR : -RN_K_ENOTDIR;
+    if (old && old->first) return -RN_K_ENOTEMPTY;
+    if (old) unlink_node(old);
+    unlink_node(node);
+    size_t len = strlen(name);
+    if (len >= sizeof node->name) len = sizeof node->name - 1;
+    memset(node->name, 0, sizeof node->name);
+    memcpy(node->name, name, len);
+    node->parent = parent;
+    node->next = parent->first;
+    parent->first = node;
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include <runnel/backend.h>
 
 #include "backend/attempt.h"
+#include "backend/file_call.h"
 #include "base/bytes.h"
 #include "sys/sys.h"
 
@@ -104,6 +105,7 @@ struct uring {
     uint32_t enter_flags;
     int fd;
     int event;
+    uint32_t file_calls; /* bits of enum rn_file_call_kind */
     uint64_t in_flight;
     void *rings;
     size_t rings_size;
@@ -111,6 +113,13 @@ struct uring {
     struct rn_buf *lent[LENT_MAX]; /* in each place of their ring, NULL when it came back */
     struct rn_k_msghdr datagram; /* for receives: nothing but room for an address */
 };
+
+const struct rn_uring_files *rn_uring_files;
+
+uint32_t rn_uring_file_calls(const struct rn_backend *backend)
+{
+    return ((const struct uring *)(const void *)backend)->file_calls;
+}
 
 static void push(struct op_queue *queue, struct rn_op *op)
 {
@@ -201,6 +210,10 @@ static void clear(struct rn_k_io_uring_sqe *sqe)
 
 static void fill(struct uring *u, struct rn_op *op, struct rn_k_io_uring_sqe *sqe)
 {
+    if (rn_uring_files && rn_is_file_call(op)) {
+        rn_uring_files->fill(op, sqe);
+        return;
+    }
     const uint64_t *words = (const void *)&op->arg;
     unsigned takes = methods[op->code].takes;
     bool multishot = op->flags & RN_OP_MULTISHOT;
@@ -635,16 +648,20 @@ static int restrict_ring(struct uring *u)
         RN_K_IORING_OP_READ,   RN_K_IORING_OP_WRITE,   RN_K_IORING_OP_POLL_ADD,
         RN_K_IORING_OP_OPENAT2, RN_K_IORING_OP_ASYNC_CANCEL,
     };
-    enum { COUNT = RN_COUNT(allowed) };
-    struct rn_k_io_uring_restriction list[COUNT + 1] = {0};
-    for (unsigned i = 0; i < COUNT; i++) {
+    unsigned count = RN_COUNT(allowed);
+    struct rn_k_io_uring_restriction list[RN_COUNT(allowed) + RN_FILE_CALLS + 1] = {0};
+    for (unsigned i = 0; i < count; i++) {
         list[i].opcode = RN_K_IORING_RESTRICTION_SQE_OP;
         list[i].sqe_op = allowed[i];
     }
-    list[COUNT].opcode = RN_K_IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    list[COUNT].sqe_flags = RN_K_IOSQE_BUFFER_SELECT | RN_K_IOSQE_CQE_SKIP_SUCCESS;
+    if (rn_uring_files) {
+        u->file_calls = rn_uring_files->find(u->fd);
+        count = rn_uring_files->allow(u->file_calls, list, count);
+    }
+    list[count].opcode = RN_K_IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    list[count].sqe_flags = RN_K_IOSQE_BUFFER_SELECT | RN_K_IOSQE_CQE_SKIP_SUCCESS;
     int result =
-        rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_RESTRICTIONS, list, COUNT + 1);
+        rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_RESTRICTIONS, list, count + 1);
     if (result < 0) return result;
     return rn_sys_io_uring_register(u->fd, RN_K_IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }

@@ -1,7 +1,10 @@
 /*
  * core/op.c: starting, cancelling and awaiting ops: what every backend has in common.
  */
+#include "core/helper.h"
 #include "core/worker.h"
+
+const struct rn_helper_vt *rn_helpers;
 
 static void expire(struct rn_timer *timer, rn_ns now)
 {
@@ -28,10 +31,15 @@ static void ready(struct rn_worker *worker, struct rn_op *op)
     worker->ops++;
 }
 
-void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+void rn_op_ready(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
 {
     ready(worker, op);
     if (deadline != RN_NEVER) set_deadline(worker, op, deadline);
+}
+
+void rn_op_start(struct rn_worker *worker, struct rn_op *op, rn_ns deadline)
+{
+    rn_op_ready(worker, op, deadline);
     worker->backend->vt->submit(worker->backend, op);
 }
 
@@ -58,7 +66,10 @@ void rn_op_cancel(struct rn_worker *worker, struct rn_op *op)
 {
     if (!(op->flags & RN_OP_INFLIGHT) || (op->flags & RN_OP_CANCELLED)) return;
     op->flags |= RN_OP_CANCELLED;
-    worker->backend->vt->cancel(worker->backend, op);
+    if (rn_helpers && op->code == RN_OP_HELPED)
+        rn_helpers->cancel(rn_container_of(op, struct rn_helped, op));
+    else
+        worker->backend->vt->cancel(worker->backend, op);
 }
 
 static void wake_owner(struct rn_op *op)
@@ -67,11 +78,16 @@ static void wake_owner(struct rn_op *op)
     rn_wake(rn_task_waker(rn_worker_current(), task));
 }
 
-void rn_op_begin(struct rn_cx *cx, struct rn_op *op, rn_ns deadline)
+void rn_op_own(struct rn_cx *cx, struct rn_op *op)
 {
     struct rn_task_slot *slot = rn_slab_at(&cx->worker->slots, cx->waker.slot);
     op->owner = slot->task;
     op->complete = wake_owner;
+}
+
+void rn_op_begin(struct rn_cx *cx, struct rn_op *op, rn_ns deadline)
+{
+    rn_op_own(cx, op);
     rn_op_start(cx->worker, op, deadline);
 }
 

@@ -1,6 +1,7 @@
 /*
  * core/runtime.c: the controller: starts the workers, tells them to stop, waits for them.
  */
+#include "core/helper.h"
 #include "core/worker.h"
 
 enum { WORKER_STACK = 256 * 1024 };
@@ -71,6 +72,7 @@ void rn_runtime_join(struct rn_runtime *runtime)
 {
     for (unsigned i = 0; i < runtime->options.workers; i++)
         rn_thread_join(&runtime->workers[i].thread);
+    if (rn_helpers) rn_helpers->stop(runtime);
     /* Only now: until the last one ended, it could look at any other, to wake a task or for its
      * figures. */
     for (unsigned i = 0; i < runtime->options.workers; i++) rn_worker_free(&runtime->workers[i]);

@@ -104,7 +104,7 @@ static void run_ready(struct rn_worker *worker)
     }
 }
 
-static void complete(struct rn_worker *worker, const struct rn_completion *done)
+void rn_worker_complete(struct rn_worker *worker, const struct rn_completion *done)
 {
     struct rn_op *op = done->op;
     op->result = done->result;
@@ -137,7 +137,7 @@ int rn_worker_turn(struct rn_worker *worker)
     __atomic_store_n(&worker->sleeping, RN_AWAKE, __ATOMIC_RELAXED);
     worker->now = worker->backend->vt->now(worker->backend);
     if (count) worker->busy_until = worker->now + options->busy_poll_us * (rn_ns)1000;
-    for (int i = 0; i < count; i++) complete(worker, &done[i]);
+    for (int i = 0; i < count; i++) rn_worker_complete(worker, &done[i]);
     rn_wheel_expire(&worker->wheel, worker->now);
     return count < 0 ? count : 0;
 }

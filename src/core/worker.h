@@ -56,6 +56,8 @@ struct rn_worker {
     uint64_t stale_wakes; /* atomic */
 };
 
+struct rn_helper_pool;
+
 struct rn_runtime {
     struct rn_runtime_options options;
     struct rn_shared_stack shared; /* of struct rn_node: what any worker may run */
@@ -63,6 +65,7 @@ struct rn_runtime {
     uint32_t started;  /* atomic, a futex: workers that have started or failed to */
     uint32_t go;       /* atomic, a futex: all have started */
     size_t mapped;
+    struct rn_helper_pool *helpers; /* atomic; NULL until one is needed */
     struct rn_worker workers[];
 };
 
@@ -79,6 +82,14 @@ void rn_worker_push(struct rn_worker *worker, struct rn_node *node); /* from any
 /* Wakes it if it sleeps: after a push. Whether it did, and the worker will look for shared tasks
  * too. */
 bool rn_worker_ring(struct rn_worker *worker);
+
+/* Hands out a completion. */
+void rn_worker_complete(struct rn_worker *worker, const struct rn_completion *done);
+
+/* core/op.c: the two halves of rn_op_begin and of rn_op_start that have nothing to do with a
+ * backend: whom it wakes; that it is in flight, and until when. */
+void rn_op_own(struct rn_cx *cx, struct rn_op *op);
+void rn_op_ready(struct rn_worker *worker, struct rn_op *op, rn_ns deadline);
 
 /* core/task.c */
 /* one that sleeps and can take a shared task */

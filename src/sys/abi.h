@@ -52,6 +52,7 @@
 #define RN_K_EDEADLK                       35
 #define RN_K_ENAMETOOLONG                  36
 #define RN_K_ENOSYS                        38
+#define RN_K_ENOTEMPTY                     39
 #define RN_K_ELOOP                         40
 #define RN_K_ETIME                         62
 #define RN_K_EPROTO                        71

@@ -68,13 +68,13 @@ int rn_thread_start(struct rn_thread *thread, void (*start)(void *), void *argum
     return 0;
 }
 
-/* Every thread is a worker's, and this is the last moment at which all of it is there: what it
- * leaves behind was lost. */
+/* For a worker this is the last moment at which all of it is there: what it leaves behind was
+ * lost. */
 void rn_thread_join(struct rn_thread *thread)
 {
     const struct rn_worker *worker = rn_container_of(thread, struct rn_worker, thread);
     rn_sim_thread_join(run.sim, (unsigned)thread->memory);
-    if (worker->start_result < 0) return;
+    if (thread->run != rn_worker_main || worker->start_result < 0) return;
     if (worker->ops) fail("%llu ops are in flight at the end", (unsigned long long)worker->ops);
     if (worker->slots.used) fail("%u tasks are alive at the end", worker->slots.used);
     if (worker->wheel.running)

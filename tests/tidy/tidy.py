@@ -28,6 +28,7 @@ PUBLIC = {
     "base.h": "base", "machine.h": "base",
     "http1.h": "proto", "ws.h": "proto", "url.h": "proto", "dns.h": "proto",
     "io.h": "core", "task.h": "core", "runtime.h": "core", "log.h": "core",
+    "helper.h": "core", "file.h": "net",
     "sync.h": "core", "channel.h": "core", "concurrency.h": "core", "fiber.h": "core",
     "backend.h": "backend", "sim.h": "backend",
     "net.h": "net", "driver.h": "net", "fiber_net.h": "net", "resolver.h": "net",
@@ -45,6 +46,7 @@ COVERED_BY = {
     **{f"src/backend/{name}.c": "tests/conformance/bed.c"
        for name in ("epoll", "poll", "readiness", "select", "sim", "sim_backend", "sim_call",
                     "sim_datagram", "sim_file", "sim_stream", "sim_wait", "uring")},
+    **{f"src/backend/{name}.c": "tests/unit/test_file.c" for name in ("file_call", "uring_file")},
     **{f"src/http/{name}.c": "tests/e2e/test_http.py"
        for name in ("conn", "request", "response", "route", "server")},
     "src/http/websocket.c": "tests/e2e/test_ws.py",

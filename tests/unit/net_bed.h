@@ -23,6 +23,7 @@
 #include <runnel/backend.h>
 #include <runnel/net.h>
 
+#include "core/helper.h"
 #include "core/worker.h"
 
 enum { NET_PATIENCE_S = 50 };
@@ -94,6 +95,7 @@ static inline void net_close(void)
     assert_int_equal(net_worker->ops, 0);
     assert_int_equal(net_worker->wheel.running, 0);
     assert_int_equal(net_worker->slots.used, 0);
+    if (rn_helpers) rn_helpers->stop(net_runtime);
     rn_worker_stop(net_worker); /* traps when a buffer is missing */
     rn_worker_free(net_worker);
     rn_shared_stack_fini(&net_runtime->shared);

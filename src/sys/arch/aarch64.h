@@ -87,6 +87,8 @@
 #define RN_NR_MKDIRAT            34
 #define RN_NR_EXECVE             221
 #define RN_NR_READLINKAT         78
+#define RN_NR_FSYNC              82
+#define RN_NR_FDATASYNC          83
 #define RN_NR_RENAMEAT2         276
 #define RN_NR_UTIMENSAT         88
 #define RN_NR_FSETXATTR         7

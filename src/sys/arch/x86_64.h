@@ -88,6 +88,8 @@
 #define RN_NR_MKDIRAT            258
 #define RN_NR_EXECVE             59
 #define RN_NR_READLINKAT         267
+#define RN_NR_FSYNC              74
+#define RN_NR_FDATASYNC          75
 #define RN_NR_RENAMEAT2         316
 #define RN_NR_UTIMENSAT         280
 #define RN_NR_FSETXATTR         190
