@@ -1,4 +1,5 @@
 """Each example is built, run on each backend, and used by a client of its kind."""
+import http.server
 import json
 import re
 import signal
@@ -154,6 +155,42 @@ def test_http2_server(start):
                                  f"http://127.0.0.1:{port}/a"], capture_output=True, text=True,
                                 timeout=PATIENCE, check=True).stdout
         assert answer == "Hello over HTTP/2, stream 1\n"
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    """/N: N bytes."""
+
+    def do_GET(self):
+        body = b"x" * int(self.path[1:])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def fnv(data):
+    total = 2166136261
+    for byte in data:
+        total = (total ^ byte) * 16777619 & 0xFFFFFFFF
+    return total
+
+
+def test_downloader(backend):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    urls = [f"http://127.0.0.1:{server.server_port}/{length}" for length in (0, 1, 1000, 300000)]
+    done = subprocess.run([EXAMPLES / "downloader", backend, "2", *urls, "gopher://x/"],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    server.shutdown()
+    server.server_close()
+    lines = done.stdout.splitlines()
+    for line, url in zip(lines, urls):
+        length = int(url.rpartition("/")[2])
+        assert line == f"{url}: 200, {length} bytes, {fnv(b'x' * length):08x}"
+    assert lines[4].startswith("gopher://x/: ") and done.returncode == 1
 
 
 def test_pipeline(backend):

@@ -135,6 +135,11 @@ def test_shared_library_shows_what_the_headers_declare(prefix):
     assert len(shown) > 100
 
 
+def test_every_declared_function_is_there(prefix):
+    shown = symbols(prefix / "lib/librunnel.so", "-D", "--defined-only")
+    assert declared() - shown == set()
+
+
 def test_soname(prefix):
     assert "librunnel.so.0" in run("readelf", "-d", prefix / "lib/librunnel.so")
 
