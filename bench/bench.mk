@@ -59,3 +59,6 @@ $(BENCHES): all bench-programs
 	@/usr/bin/python3 bench/run.py $(or $(BENCH_FLAGS_$@),$(@:bench-%=%)) $(BENCH)
 
 .PHONY: bench-programs bench-peers $(BENCHES)
+
+# What single calls cost.
+include $(wildcard bench/micro*.mk)

@@ -44,7 +44,8 @@ enum {
  *   RN_E_NO_DATA        the name is there, but has no address
  *   RN_E_NAME_SERVER    the servers fail or refuse
  *   -ETIMEDOUT          no server answered, or the deadline has passed
- *   RN_E_MISUSE         that is no name: an empty or too long label, blanks, letters beyond ASCII
+ *   RN_E_MISUSE         that is no name: an empty or too long label, a blank, a colon, letters
+ *                       beyond ASCII
  *   RN_E_LIMIT          RN_RESOLVER_LOOKUPS names are being asked for
  *   -ECANCELED, -ENOMEM
  */

@@ -175,7 +175,7 @@ static void address_of(struct rn_address *address, const struct found *found, ui
 {
     struct rn_k_sockaddr_in *in = (void *)address->bytes;
     struct rn_k_sockaddr_in6 *in6 = (void *)address->bytes;
-    memset(address, 0, sizeof *address);
+    memset(in6, 0, sizeof *in6);
     in->sin_family = found->family;
     in->sin_port = __builtin_bswap16(port); /* IPv6 has it there too */
     if (found->family == RN_IP4) {
@@ -240,11 +240,12 @@ static void copy(struct rn_resolve *resolve, const struct result *result)
 
 /* ---- The cache ------------------------------------------------------------------------------- */
 
+/* False for what is too long for a name; and what has a colon is meant to be an address. */
 static bool make_key(struct key *key, uint32_t seed, const char *name)
 {
     uint32_t hash = seed, len = 0; /* FNV-1a */
     for (; name[len]; len++) {
-        if (len == KEY_MAX) return false;
+        if (len == KEY_MAX || name[len] == ':') return false;
         key->text[len] = (char)rn_lower((uint8_t)name[len]);
         hash = (hash ^ (uint8_t)key->text[len]) * 16777619u;
     }

@@ -90,8 +90,12 @@ static void next_server(struct rn_dns_lookup *lookup, unsigned question)
                  RN_DNS_TTL_FAILURE);
 }
 
+/* RFC 6891, 6.1.2: the root, OPT, the payload size, no flags, no options. */
+static const uint8_t edns_option[] = {
+    0, 0, RN_DNS_OPT, RN_DNS_PAYLOAD >> 8, RN_DNS_PAYLOAD & 0xFF, 0, 0, 0, 0, 0, 0};
+
 static void write_query(const struct rn_dns_lookup *lookup, const struct rn_dns_try *try,
-                        unsigned type, struct rn_dns_query *query)
+                        uint16_t type, struct rn_dns_query *query)
 {
     struct rn_dns_writer writer = {query->bytes + 2, RN_DNS_QUERY_MAX, 0};
     struct rn_dns_header header = {
@@ -99,13 +103,12 @@ static void write_query(const struct rn_dns_lookup *lookup, const struct rn_dns_
         .flags = RN_DNS_RECURSION_DESIRED | (lookup->config->trust_ad ? RN_DNS_AUTHENTIC : 0),
         .counts = {1, 0, 0, !try->plain},
     };
-    struct rn_dns_question question = {lookup->name, (uint16_t)type, RN_DNS_INTERNET};
+    struct rn_dns_question question = {lookup->name, type, RN_DNS_INTERNET};
     rn_dns_write_header(&writer, &header);
     rn_dns_write_question(&writer, &question);
     if (!try->plain) {
-        struct rn_dns_record option = {
-            .name = {.len = 1}, .type = RN_DNS_OPT, .rclass = RN_DNS_PAYLOAD};
-        rn_dns_write_record(&writer, &option);
+        memcpy(writer.to + writer.len, edns_option, sizeof edns_option);
+        writer.len += sizeof edns_option;
     }
     query->len = (uint16_t)writer.len;
     query->bytes[0] = (uint8_t)(writer.len >> 8);

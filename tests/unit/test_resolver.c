@@ -134,6 +134,8 @@ static void never_asked(void)
     assert_int_equal(ask(""), RN_E_MISUSE);
     assert_int_equal(ask("a..b"), RN_E_MISUSE);
     assert_int_equal(ask("a b"), RN_E_MISUSE);
+    assert_int_equal(ask("four.test:80"), RN_E_MISUSE); /* a colon: it is meant to be an address */
+    assert_int_equal(ask("::1::"), RN_E_MISUSE);
     char name[300];
     memset(name, 'a', sizeof name);
     for (size_t len = 254; len < 257; len++) {
