@@ -38,7 +38,8 @@ static void on_closed(struct rn_stream_driver *driver)
     closed++;
 }
 
-static const struct rn_stream_kind kind = {on_closed, &traffic, 60 * RN_SECOND};
+static const struct rn_stream_kind kind = {
+    .closed = on_closed, .traffic = &traffic, .write_timeout = 60 * RN_SECOND};
 
 static void on_accepted(struct rn_listener *from, int fd)
 {
