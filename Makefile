@@ -33,10 +33,11 @@ HTTPD := $(call program,httpd)
 
 # Code of which more is alike packs better: these cost no instructions worth measuring.
 ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion \
-         -fno-guess-branch-probability -fno-tree-dominator-opts \
-         -fno-caller-saves -fno-cse-follow-jumps -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra \
-         -fno-jump-tables -fno-expensive-optimizations -fno-inline-small-functions -fno-move-loop-invariants \
-         -fno-guess-branch-probability)
+         -fno-guess-branch-probability -fno-tree-dominator-opts -fno-caller-saves -fno-cse-follow-jumps \
+         -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra -fno-jump-tables -fno-expensive-optimizations \
+         -fno-inline-small-functions -fno-move-loop-invariants)
+# The unpacker: as small as it gets without being slower.
+UNPACK := $(if $(findstring clang,$(FREE_CC)),,-fno-tree-ter -fno-thread-jumps -fno-move-loop-invariants)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
 # The stack protector's canary is where src/sys/free_start.c puts it, and indirect calls land on marked instructions.
 HARDEN_x86_64  := -mstack-protector-guard-offset=8 -fcf-protection=branch
@@ -77,7 +78,7 @@ $(PROGRAMS:%=$(OUT)/%): %: %.plain
 	cp $< $@
 else
 $(PROGRAMS:%=$(OUT)/%): %: pack/unpack.c pack/unpack.ld pack/model.h %.packed
-	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) -fno-builtin -fno-stack-protector -O1 \
+	$(FREE_CC) $(filter-out $(ALIKE),$(FREE)) $(PACK_FLAGS) $(UNPACK) -fno-builtin -fno-stack-protector \
 	    -DPACKED='"$@.packed"' -DLAYOUT='"$@.packed.h"' -I. $(LINK:src/sys/free.ld=pack/unpack.ld) -s -MF $@.d -o $@ $<
 	$(OUT)/pack $@
 endif

@@ -32,7 +32,8 @@ enum {
     SUMS = 4 * 65536 >> SUM_SHIFT, /* of four slots */
     SUM_LIMIT = 8 << 12 >> SUM_SHIFT, /* beyond it a probability stays what it is */
     LEARN_SHIFT = 6, /* from an error: a quarter of it */
-    SLOT_BITS = 17,  /* contexts overlap as chance has it */
+    SLOT_BITS = 18,  /* contexts overlap as chance has it */
+    NOVICE = 3072,   /* up to here it learns twice as fast */
     RECENT_BITS = 14,
 };
 
@@ -74,7 +75,7 @@ enum { MODRM = 8, PREFIX = 16 };
 static inline void make_classes(struct model *model)
 {
 #define RUN(class, times) (class) | ((times)-1) << 5
-    static const uint8_t runs[] = {
+    static const uint8_t runs[] __attribute__((aligned(1))) = {
         RUN(MODRM, 4), RUN(1, 1), RUN(4, 1), RUN(0, 2), /* 00, the same eight times */
         RUN(PREFIX, 8), RUN(PREFIX, 8), RUN(0, 8), RUN(0, 8), /* 40 */
         RUN(0, 3), RUN(MODRM, 1), RUN(PREFIX, 4), RUN(4, 1), RUN(MODRM + 4, 1), /* 60 */
@@ -190,27 +191,28 @@ static inline void begin_decoder(struct decoder *decoder, const uint8_t *in)
     decoder->code |= decode_word(decoder);
 }
 
-/* `p` of 65536 is the probability of a 1. What follows is to hang on a branch, which a processor
- * can foresee, and on no arithmetic, for which it had to wait: hence the barriers. */
-static inline unsigned decode_bit(struct decoder *decoder, uint64_t p)
+/* `p` of 65536 is the probability of a 1; the bit is added to those of `node`, and by how much p
+ * was more than it is returned. What follows is to hang on a branch, which a processor can foresee, and on no
+ * arithmetic, for which it had to wait: hence the barriers. */
+static inline ptrdiff_t decode_bit(struct decoder *decoder, ptrdiff_t p, size_t *node)
 {
-    uint64_t bound = (decoder->range >> 16) * p;
-    unsigned bit;
+    uint64_t bound = (decoder->range >> 16) * (uint64_t)p;
+    *node *= 2;
     if (decoder->code < bound) {
         decoder->range = bound;
-        bit = 1;
-        __asm__ volatile("" : "+r"(bit));
+        p -= 65536;
+        ++*node;
+        __asm__ volatile("" : "+r"(*node));
     } else {
         decoder->range -= bound;
         decoder->code -= bound;
-        bit = 0;
-        __asm__ volatile("" : "+r"(bit));
+        __asm__ volatile("" : "+r"(*node));
     }
     if (decoder->range >> 32 == 0) {
         decoder->range <<= 32;
         decoder->code = decoder->code << 32 | decode_word(decoder);
     }
-    return bit;
+    return p;
 }
 
 /* ---- The model ------------------------------------------------------------------------------- */
@@ -219,7 +221,7 @@ static inline unsigned decode_bit(struct decoder *decoder, uint64_t p)
  * and looks at no byte of the image that isn't there yet. */
 #ifndef CODER
 #define CODER struct decoder
-#define code_bit(coder, p, bit) decode_bit(coder, p)
+#define code_bit(coder, p, node, bit) ((void)(bit), decode_bit(coder, p, node))
 #endif
 
 struct image {
@@ -228,45 +230,37 @@ struct image {
 };
 
 /* The slots of a context: one for the question, then one for each node of the tree of bits. */
-static inline size_t context(unsigned kind, unsigned value, unsigned phase)
+static inline int16_t *context(struct model *model, unsigned kind, unsigned value, unsigned phase)
 {
-    return (value << 6 | kind << 4 | phase) * 0x9e3779b1u >> (32 - SLOT_BITS);
+    return model->slots + ((value << 6 | kind << 4 | phase) * 0x9e3779b1u >> (32 - SLOT_BITS));
 }
 
-static inline unsigned code_mixed(CODER *coder, struct model *model, int16_t *a, int16_t *b,
-                                  int16_t *c, int16_t *d, unsigned bit)
-{
-    int p = model->squashed[SUMS / 2 + ((*a + *b + *c + *d) >> SUM_SHIFT)];
-    bit = code_bit(coder, (uint64_t)p, bit);
-    int step = (bit ? 65536 - p : -p) >> LEARN_SHIFT;
-    *a = (int16_t)(*a + step);
-    *b = (int16_t)(*b + step);
-    *c = (int16_t)(*c + step);
-    *d = (int16_t)(*d + step);
-    return bit;
-}
-
-/* `expected` has 256 added, or is 0: there is none. */
+/* `expected` has 256 added, or is 0: there is none. A node of the tree of bits is a 1 and the bits
+ * so far; the one before the first is the question, whose 1 leads to the first. */
 static inline unsigned code_byte(CODER *coder, struct model *model, const struct place *place,
-                                 unsigned history, unsigned expected, unsigned byte)
+                                 unsigned history, unsigned expected, unsigned byte,
+                                 unsigned shift)
 {
-    unsigned phase = place->phase, rest = expected;
-    size_t node = !expected, unexpected = context(0, 0, phase);
-    size_t a = context(0, expected, phase), b = context(1, history & 255, phase);
-    size_t c = context(2, place->opcode, phase), d = context(3, history >> 8 & 255, phase);
+    unsigned phase = place->phase, rest = expected; /* from its highest byte on as the node was */
+    size_t node = !expected;
+    int16_t *a = context(model, 0, expected, phase), *b = context(model, 1, history & 255, phase);
+    int16_t *c = context(model, 2, place->opcode, phase);
+    int16_t *d = context(model, 3, history >> 8 & 255, phase);
+    __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d)); /* not to be put together again and again */
     do {
-        int16_t *slots = model->slots + node;
-        unsigned bit = node ? byte >> 7 & 1 : (byte | 256) == expected;
-        bit = code_mixed(coder, model, slots + a, slots + b, slots + c, slots + d, bit);
-        if (!node) {
-            if (bit) return expected & 255;
-            node = 1;
-            continue;
-        }
-        byte <<= 1;
+        ptrdiff_t sum = (ptrdiff_t)a[node] + b[node] + c[node] + d[node];
+        ptrdiff_t p = model->squashed[SUMS / 2 + (sum >> SUM_SHIFT)];
+        unsigned bit = node ? byte >> 7 & 1 : (byte | 256) != expected;
+        if (node) byte <<= 1;
+        size_t at = node;
+        int16_t step = (int16_t)(code_bit(coder, p, &node, bit) >> shift);
+        a[at] -= step;
+        b[at] -= step;
+        c[at] -= step;
+        d[at] -= step;
+        if (!node) return expected & 255;
+        if (rest >> 8 != node) a = context(model, 0, 0, phase);
         rest <<= 1;
-        if ((rest >> 8 & 1) != bit) a = unexpected;
-        node = node << 1 | bit;
     } while (node < 256);
     return node & 255;
 }
@@ -295,7 +289,8 @@ static inline void code_image(CODER *coder, struct model *model, uint8_t *image,
         if (next && image[next - 1] != (history & 255)) next = 0; /* other bytes, the same hash */
         *recent = (uint32_t)at;
         unsigned expected = next ? image[next++] | 256u : 0;
-        unsigned byte = code_byte(coder, model, &place, history, expected, image[at]);
+        unsigned byte = code_byte(coder, model, &place, history, expected, image[at],
+                                  at < NOVICE ? LEARN_SHIFT - 1 : LEARN_SHIFT);
         if ((byte | 256) != expected) next = 0;
         image[at] = (uint8_t)byte;
         history = history << 8 | byte;

@@ -4,13 +4,14 @@
  * that the two make: see trim.
  */
 #include <elf.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct coder;
-static unsigned code_bit(struct coder *coder, uint64_t p, unsigned bit);
+static ptrdiff_t code_bit(struct coder *coder, ptrdiff_t p, size_t *node, unsigned bit);
 #define CODER struct coder
 #include "model.h"
 
@@ -45,12 +46,14 @@ static void carry(struct coder *coder)
     } while (!word);
 }
 
-static unsigned code_bit(struct coder *coder, uint64_t p, unsigned bit)
+static ptrdiff_t code_bit(struct coder *coder, ptrdiff_t p, size_t *node, unsigned bit)
 {
-    if (coder->decoder.in) return decode_bit(&coder->decoder, p);
-    uint64_t bound = (coder->range >> 16) * p, low = coder->low;
+    if (coder->decoder.in) return decode_bit(&coder->decoder, p, node);
+    uint64_t bound = (coder->range >> 16) * (uint64_t)p, low = coder->low;
+    *node = *node * 2 + bit;
     if (bit) {
         coder->range = bound;
+        p -= 65536;
     } else {
         coder->range -= bound;
         coder->low += bound;
@@ -60,7 +63,7 @@ static unsigned code_bit(struct coder *coder, uint64_t p, unsigned bit)
         put_word(coder);
         coder->range <<= 32;
     }
-    return bit;
+    return p;
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
