@@ -192,8 +192,8 @@ static inline void begin_decoder(struct decoder *decoder, const uint8_t *in)
 }
 
 /* `p` of 65536 is the probability of a 1; the bit is added to those of `node`, and by how much p
- * was more than it is returned. What follows is to hang on a branch, which a processor can foresee, and on no
- * arithmetic, for which it had to wait: hence the barriers. */
+ * was more than the bit is returned. What follows is to hang on a branch, which a processor can
+ * foresee, and on no arithmetic, for which it had to wait: hence the barriers. */
 static inline ptrdiff_t decode_bit(struct decoder *decoder, ptrdiff_t p, size_t *node)
 {
     uint64_t bound = (decoder->range >> 16) * (uint64_t)p;
