@@ -89,14 +89,11 @@ static int report(void)
 
 int main(int argc, char **argv)
 {
-    struct rn_runtime *runtime;
-    struct rn_runtime_options options = {.workers = 1};
     if (argc < 4) {
         fprintf(stderr, "usage: %s BACKEND AT_ONCE URL...\n", argv[0]);
         return 2;
     }
-    signal(SIGPIPE, SIG_IGN);
-    options.backend = rn_backend_select(argv[1], NULL);
+    example_choose_backend(argv[1]);
     rn_semaphore_init(&downloads.at_once, (uint32_t)atoi(argv[2]));
     downloads.count = argc - 3;
     downloads.all = calloc((size_t)downloads.count, sizeof *downloads.all);
@@ -105,10 +102,7 @@ int main(int argc, char **argv)
         downloads.all[i].sum = 2166136261u;
     }
     downloads.task.poll = fetch_all;
-    example_check(rn_runtime_start(&runtime, &options), "start");
-    example_check((int)rn_block_on_task(rn_runtime_worker(runtime, 0), &downloads.task), "run");
-    rn_runtime_stop(runtime);
-    rn_runtime_join(runtime);
+    example_check((int)example_complete(1, &downloads.task), "run");
     int code = report();
     free(downloads.all);
     return code;

@@ -1,5 +1,5 @@
 /*
- * What the examples share: a runtime that runs until ctrl-C.
+ * What the examples share: a runtime that runs until ctrl-C, or until a task has ended.
  *
  *     program [ADDRESS] [BACKEND]      such as: program 127.0.0.1:7000 epoll
  */
@@ -17,17 +17,21 @@
 static struct rn_address example_address;
 static const struct rn_backend_vt *example_backend;
 
+static inline void example_choose_backend(const char *name)
+{
+    example_backend = rn_backend_select(name, NULL);
+    if (example_backend) return;
+    fprintf(stderr, "no backend %s here\n", name);
+    exit(2);
+}
+
 static inline void example_arguments(int argc, char **argv, const char *address)
 {
     if (rn_address_parse(&example_address, argc > 1 ? argv[1] : address, 0) < 0) {
         fprintf(stderr, "%s: not an address: %s\n", argv[0], argv[1]);
         exit(2);
     }
-    example_backend = rn_backend_select(argc > 2 ? argv[2] : "auto", NULL);
-    if (!example_backend) {
-        fprintf(stderr, "%s: no backend %s here\n", argv[0], argv[2]);
-        exit(2);
-    }
+    example_choose_backend(argc > 2 ? argv[2] : "auto");
 }
 
 static inline void example_check(int result, const char *what)
@@ -90,6 +94,19 @@ static inline int example_serve(void (*accepted)(struct rn_listener *listener, i
     example_check(listener.fd, "listen");
     example_say_where(listener.fd);
     return example_run(example_start_listener, &listener);
+}
+
+/* Runs a task on the first of so many workers, to its end: its result. */
+static inline int64_t example_complete(unsigned workers, struct rn_task *task)
+{
+    struct rn_runtime *runtime;
+    struct rn_runtime_options options = {.workers = workers, .backend = example_backend};
+    signal(SIGPIPE, SIG_IGN);
+    example_check(rn_runtime_start(&runtime, &options), "start");
+    int64_t result = rn_block_on_task(rn_runtime_worker(runtime, 0), task);
+    rn_runtime_stop(runtime);
+    rn_runtime_join(runtime);
+    return result;
 }
 
 #endif

@@ -26,7 +26,6 @@ struct consumer {
 static struct {
     struct rn_task task;
     rn_co co;
-    struct rn_runtime *runtime;
     struct rn_scope scope;
     struct rn_channel numbers, results;
     uint32_t numbers_memory[ROOM];
@@ -74,13 +73,14 @@ static enum rn_poll consume(struct rn_task *task, struct rn_cx *cx)
 
 static void spawn_all(struct rn_cx *cx)
 {
+    struct rn_runtime *runtime = rn_worker_runtime(cx->worker);
     all.producer.child.task.poll = produce;
     rn_scope_open(&all.scope, cx->worker);
     example_check(rn_scope_spawn(&all.scope, cx->worker, &all.producer.child), "producer");
     for (unsigned i = 0; i < CONSUMERS; i++) {
-        unsigned on = i % rn_runtime_workers(all.runtime);
+        unsigned on = i % rn_runtime_workers(runtime);
         all.consumers[i].child.task.poll = consume;
-        example_check(rn_scope_spawn(&all.scope, rn_runtime_worker(all.runtime, on),
+        example_check(rn_scope_spawn(&all.scope, rn_runtime_worker(runtime, on),
                                      &all.consumers[i].child), "consumer");
     }
 }
@@ -104,16 +104,12 @@ static enum rn_poll collect(struct rn_task *task, struct rn_cx *cx)
 
 int main(int argc, char **argv)
 {
-    struct rn_runtime_options options = {.workers = 4};
-    options.backend = rn_backend_select(argc > 1 ? argv[1] : "auto", NULL);
+    example_choose_backend(argc > 1 ? argv[1] : "auto");
     all.last = argc > 2 ? (uint32_t)atoi(argv[2]) : 10000;
     rn_channel_init(&all.numbers, all.numbers_memory, sizeof(uint32_t), ROOM);
     rn_channel_init(&all.results, all.results_memory, sizeof(struct result), ROOM);
     all.task.poll = collect;
-    example_check(rn_runtime_start(&all.runtime, &options), "start");
-    example_check((int)rn_block_on_task(rn_runtime_worker(all.runtime, 0), &all.task), "run");
-    rn_runtime_stop(all.runtime);
-    rn_runtime_join(all.runtime);
+    example_check((int)example_complete(4, &all.task), "run");
     printf("%u numbers, %lu divisors, %lu primes\n", all.received, all.sum, all.primes);
     return all.received == all.last ? 0 : 1;
 }

@@ -13,6 +13,8 @@
 #include <runnel/driver.h>
 #include <runnel/fiber.h>
 #include <runnel/fiber_net.h>
+#include <runnel/file.h>
+#include <runnel/helper.h>
 #include <runnel/http.h>
 #include <runnel/http1.h>
 #include <runnel/http1_client.h>

@@ -198,3 +198,22 @@ def test_pipeline(backend):
                           timeout=PATIENCE, check=True)
     divisors = sum(3000 // number for number in range(1, 3001))
     assert done.stdout == f"3000 numbers, {divisors} divisors, 430 primes\n"
+
+
+def test_copy_files(backend, tmp_path):
+    source, target = tmp_path / "from", tmp_path / "to"
+    (source / "a directory").mkdir(parents=True)
+    target.mkdir()
+    for number in range(40):
+        (source / f"{number}").write_bytes(DATA[:number * 7919])
+    (source / "closed").write_bytes(b"")
+    (target / "7").write_bytes(b"an older one")
+    (target / ".closed.part").mkdir()
+    done = subprocess.run([EXAMPLES / "copy_files", backend, source, target], capture_output=True,
+                          text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert "closed: is a directory" in done.stdout.splitlines(), done.stdout
+    assert sorted(path.name for path in target.iterdir()) == sorted(
+        [".closed.part", *map(str, range(40))])
+    for number in range(40):
+        assert (target / f"{number}").read_bytes() == DATA[:number * 7919]
