@@ -8,8 +8,7 @@ enum { AT_ONCE = 8, STACK = 65536, CHUNK = 131072 };
 struct copy {
     struct rn_fiber fiber;
     struct rn_file_op file;
-    char name[256], temporary[264];
-    char data[CHUNK];
+    char name[256], temporary[264], data[CHUNK];
 };
 
 static struct rn_fiber_pool stacks;
@@ -52,8 +51,9 @@ static int64_t copy_to_temporary(struct copy *copy)
     int64_t result = target < 0 ? target : copy_content(copy, source, target);
     rn_file_close(&copy->file, rn_fiber_cx(), source);
     result_of(&copy->file);
-    if (target >= 0) rn_file_close(&copy->file, rn_fiber_cx(), target);
-    return target >= 0 && result_of(&copy->file) < 0 ? copy->file.op.result : result;
+    if (target < 0) return target;
+    rn_file_close(&copy->file, rn_fiber_cx(), target);
+    return result_of(&copy->file) < 0 ? copy->file.op.result : result;
 }
 
 static int64_t copy_file(void *argument)
@@ -70,10 +70,7 @@ static int64_t copy_file(void *argument)
     return result;
 }
 
-static void ended(struct rn_child *child)
-{
-    free(rn_container_of(child, struct copy, fiber.child));
-}
+static void ended(struct rn_child *child) { free(child); } /* it stands first in struct copy */
 
 static void start_copy(const char *name)
 {
@@ -81,7 +78,7 @@ static void start_copy(const char *name)
     struct rn_wait permit;
     rn_semaphore_acquire(&permit, &at_once, 1);
     rn_fiber_await(&permit.future);
-    snprintf(copy->name, sizeof copy->name, "%s", name);
+    strcpy(copy->name, name); /* at most 255 bytes: NAME_MAX */
     snprintf(copy->temporary, sizeof copy->temporary, ".%s.part", name);
     copy->fiber.child.ended = ended;
     example_check(rn_fiber_init(&copy->fiber, &stacks, copy_file, copy), "fiber");
@@ -111,8 +108,7 @@ static int64_t copy_all(void *argument)
 int main(int argc, char **argv)
 {
     struct rn_fiber fiber = {0};
-    if (argc != 4) return 2;
-    example_choose_backend(argv[1]);
+    example_choose_backend(argc == 4 ? argv[1] : "");
     rn_semaphore_init(&at_once, AT_ONCE);
     example_check(rn_files_setup(NULL), "files");
     example_check(rn_fiber_pool_init(&stacks, AT_ONCE + 1, STACK), "stacks");
