@@ -117,6 +117,11 @@ static inline long rn_sys_fgetxattr(int fd, const char *name, void *to, size_t l
     return rn_syscall4(RN_NR_FGETXATTR, fd, (long)name, (long)to, (long)len);
 }
 
+static inline int rn_sys_fremovexattr(int fd, const char *name)
+{
+    return (int)rn_syscall2(RN_NR_FREMOVEXATTR, fd, (long)name);
+}
+
 /* Follows symbolic links. */
 static inline int rn_sys_fchmodat(int dir, const char *path, uint32_t mode)
 {

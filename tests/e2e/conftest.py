@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import kernel
+from origin import Origin
 from server import PATIENCE, PROGRAM, ROOT, Server, free_port
+from wget import Wget
 
 BACKENDS = os.environ.get("RUNNEL_BACKENDS", "uring,epoll,poll").split(",")
 URING_REFUSAL = kernel.io_uring_refusal() if "uring" in BACKENDS else None
@@ -118,3 +120,22 @@ def pytest_runtest_makereport(item):
         for server in getattr(getattr(item, "launcher", None), "servers", []):
             text = server.text()[-3000:]
             report.sections.append((f"httpd {' '.join(server.arguments)}", text))
+
+
+@pytest.fixture
+def wget(tmp_path, backend):
+    return Wget(backend, tmp_path / "got")
+
+
+@pytest.fixture
+def origin(request):
+    """Starts servers made by hand: origin(answer)."""
+    started = []
+
+    def start(answer):
+        started.append(Origin(answer))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

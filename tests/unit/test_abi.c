@@ -157,6 +157,7 @@ NUMBER(DUP3, dup3) NUMBER(UNAME, uname) NUMBER(PRCTL, prctl) NUMBER(IOCTL, ioctl
 NUMBER(FSTAT, fstat) NUMBER(LSEEK, lseek) NUMBER(SOCKETPAIR, socketpair)
 NUMBER(MEMFD_CREATE, memfd_create) NUMBER(MKDIRAT, mkdirat) NUMBER(RENAMEAT2, renameat2)
 NUMBER(UTIMENSAT, utimensat) NUMBER(FSETXATTR, fsetxattr) NUMBER(FGETXATTR, fgetxattr)
+NUMBER(FREMOVEXATTR, fremovexattr)
 NUMBER(FLOCK, flock) NUMBER(FSYNC, fsync) NUMBER(FDATASYNC, fdatasync)
 
 /* io_uring as of Linux 6.1. */

@@ -21,7 +21,7 @@ const char help_text[] =
     "      --max-redirect N      redirects to follow (default: 20)\n"
     "  -t, --tries N             attempts, 0: without end (default: 20)\n"
     "      --waitretry S         seconds between attempts at most, 1 at first (default: 10)\n"
-    "  -T, --timeout S           seconds without a byte (default: 900)\n"
+    "  -T, --timeout S           seconds without a byte, 0: any (default: 900)\n"
     "      --limit-rate N        bytes a second; k and m may follow\n"
     "      --user NAME           who asks; as is NAME:PASSWORD@ in the URL\n"
     "      --password TEXT\n"
@@ -49,8 +49,8 @@ const struct option option_table[] = {
     {TEXT, FIELD(body_file), 0, NULL},
     {COUNT, FIELD(redirects_max), 1000, NULL},
     {COUNT, FIELD(tries), 1000000, NULL},
-    {SECONDS, FIELD(wait_retry), 1000000, NULL},
-    {SECONDS, FIELD(timeout), 1000000, NULL},
+    {NUMBER, FIELD(retry_wait), 1000000, NULL},
+    {COUNT, FIELD(timeout), 1000000, NULL},
     {TEXT, FIELD(limit_rate), 0, NULL},
     {TEXT, FIELD(user), 0, NULL},
     {TEXT, FIELD(password), 0, NULL},

@@ -93,6 +93,7 @@
 #define RN_NR_UTIMENSAT         88
 #define RN_NR_FSETXATTR         7
 #define RN_NR_FGETXATTR         10
+#define RN_NR_FREMOVEXATTR      16
 #define RN_NR_FLOCK             32
 #define RN_NR_SETGROUPS          159
 #define RN_NR_SETRESUID          147

@@ -94,6 +94,7 @@
 #define RN_NR_UTIMENSAT         280
 #define RN_NR_FSETXATTR         190
 #define RN_NR_FGETXATTR         193
+#define RN_NR_FREMOVEXATTR      199
 #define RN_NR_FLOCK             73
 #define RN_NR_SETGROUPS          116
 #define RN_NR_SETRESUID          117

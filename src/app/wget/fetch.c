@@ -1,0 +1,203 @@
+/*
+ * app/wget/fetch.c: a task that fetches one URL after the other: attempts, their content, what is
+ * saved in the end.
+ */
+#include "app/wget/wget.h"
+#include "base/text.h"
+#include "sys/sys.h"
+
+enum { RATE_STEPS = 16 }; /* so often a second the rate is seen to */
+
+/* ---- Failing --------------------------------------------------------------------------------- */
+
+enum verdict fetch_fail(struct job *job, uint8_t exit_code, const char *problem)
+{
+    complain("%s: %s", job->url, problem);
+    job->exit_code = exit_code;
+    return FAILED;
+}
+
+enum verdict fetch_fail_file(struct job *job, int error)
+{
+    complain("cannot write '%s': %s", job->output.name, rn_error_text(error));
+    job->exit_code = EXIT_FILE;
+    return FAILED;
+}
+
+/* ---- Beginning ------------------------------------------------------------------------------- */
+
+/* Makes the URL that was given a whole and normal one. */
+static enum verdict read_url(struct job *job, const char *given)
+{
+    char whole[RN_HTTP_URL_MAX];
+    struct rn_text text = {.ptr = whole, .cap = sizeof whole};
+    const char *at = given;
+    while (*at && (at[0] != ':' || at[1] != '/' || at[2] != '/')) at++;
+    rn_text_format(&text, "%s%s", *at ? "" : "http://", given);
+    rn_ssize len = rn_url_resolve(job->url, sizeof job->url, NULL, rn_bytes_of(whole, text.len));
+    if (len >= 0 && memcmp(job->url, "http:", 5) == 0) return READING;
+    bool tls = len >= 0 && memcmp(job->url, "https:", 6) == 0;
+    text.cap = text.len < 200 ? text.len : 200;
+    memcpy(job->url, whole, text.cap);
+    job->url[text.cap] = 0;
+    return fetch_fail(job, tls ? EXIT_TLS : EXIT_USAGE,
+                      tls ? "TLS is not in this build"
+                      : len >= 0 || len == RN_E_UNSUPPORTED ? "not http"
+                      : len == RN_E_LIMIT ? "too long"
+                                          : "that is no URL");
+}
+
+static enum verdict open_output(struct job *job)
+{
+    const struct settings *settings = &fetcher.settings;
+    const char *path = settings->output;
+    char name[NAME_ROOM], decoded[RN_HTTP_URL_MAX];
+    struct rn_url url;
+    int result = rn_url_parse(&url, rn_bytes_text(job->url));
+    if (result == 0 && !path) {
+        size_t from = url.path.len;
+        while (from && url.path.ptr[from - 1] != '/') from--;
+        rn_bytes last = rn_bytes_of(url.path.ptr + from, url.path.len - from);
+        rn_ssize len = rn_url_decode(decoded, sizeof decoded, last);
+        if (len >= 0) last = rn_bytes_of(decoded, (size_t)len);
+        output_name(name, last, url.query);
+        path = name;
+    }
+    if (result == 0)
+        result = output_open(&job->output, path, settings->output || settings->newer_only,
+                             settings->resume);
+    return result < 0 ? fetch_fail_file(job, result) : READING;
+}
+
+static void count(struct job *job)
+{
+    uint8_t code = job->exit_code;
+    /* The lowest one but 0, as GNU wget has it. */
+    if (code && (!fetcher.exit_code || code < fetcher.exit_code)) fetcher.exit_code = code;
+    output_end(&job->output);
+    job->call.client = NULL;
+    fetcher.done++;
+}
+
+/* Takes the next URL; false when there is none. */
+static bool next(struct job *job, struct rn_cx *cx)
+{
+    while (fetcher.next_url < fetcher.url_count && !fetcher.interrupted) {
+        const char *given = fetcher.settings.urls[fetcher.next_url++];
+        job->output = (struct output){.dir = -1, .fd = -1};
+        job->attempt = 1;
+        job->got = job->exit_code = 0;
+        job->whole = job->nothing_new = false;
+        job->began = cx->now;
+        job->verdict = read_url(job, given);
+        if (job->verdict == READING) job->verdict = open_output(job);
+        if (job->verdict == READING) return true;
+        count(job);
+    }
+    return false;
+}
+
+/* ---- Content --------------------------------------------------------------------------------- */
+
+/* Writes some of the piece; what follows is to wait for so long. */
+static rn_ns write_some(struct job *job, struct rn_cx *cx)
+{
+    size_t len = job->piece.len, step = (size_t)(fetcher.rate / RATE_STEPS) + 1;
+    if (fetcher.rate && len > step) len = step;
+    int result = output_write(&job->output, rn_bytes_of(job->piece.ptr, len));
+    job->piece = rn_bytes_of(job->piece.ptr + len, job->piece.len - len);
+    job->got += len;
+    fetcher.bytes += len;
+    if (result < 0) {
+        job->verdict = fetch_fail_file(job, result);
+        job->piece.len = 0;
+        return 0;
+    }
+    if (!fetcher.rate) return 0;
+    rn_ns now = rn_clock_monotonic();
+    if (fetcher.paid_until < now) fetcher.paid_until = now;
+    fetcher.paid_until += len * RN_SECOND / fetcher.rate;
+    return fetcher.paid_until - now;
+}
+
+/* ---- Ending ---------------------------------------------------------------------------------- */
+
+static void tell(const struct job *job, rn_ns now)
+{
+    char line[160];
+    struct rn_text text = {.ptr = line, .cap = sizeof line};
+    const struct output *output = &job->output;
+    uint64_t ms = (now - job->began) / RN_MILLISECOND;
+    rn_text_format(&text, "%u bytes", output->size);
+    rn_text_format(&text, " in %u.%u s, ", ms / 1000, ms % 1000 / 100);
+    size_text(&text, job->got * 1000 / (ms + 1));
+    rn_text_add(&text, "/s", 2);
+    if (output->kind == TO_DESCRIPTOR) say("%s: %b", job->url, text.ptr, text.len);
+    else say("saved '%s', %b", output->name, text.ptr, text.len);
+}
+
+static void finish(struct job *job)
+{
+    struct output *output = &job->output;
+    if (job->verdict == DONE && !job->nothing_new) {
+        int result = output_commit(output, job->modified);
+        if (result < 0) job->verdict = fetch_fail_file(job, result);
+        else tell(job, rn_clock_monotonic());
+    }
+    if (job->verdict != DONE && !job->exit_code) job->exit_code = EXIT_OTHER;
+    if (job->verdict != DONE && output->resume && output->size && !output->adopt)
+        say("'%s' has the %u bytes that came; -c goes on with it", output->made_as, output->size);
+    count(job);
+}
+
+static rn_ns pause_before(struct job *job)
+{
+    unsigned seconds = job->verdict == AGAIN ? job->attempt++ : 0;
+    if (seconds > fetcher.settings.retry_wait) seconds = fetcher.settings.retry_wait;
+    return seconds * RN_SECOND;
+}
+
+enum rn_poll fetch_run(struct rn_task *task, struct rn_cx *cx)
+{
+    struct job *job = rn_container_of(task, struct job, task);
+    rn_ns pause;
+    RN_BEGIN(&job->co);
+    while (next(job, cx)) {
+        do {
+            request_make(job);
+            rn_http_call_start(&job->call, cx, rn_bytes_text(job->url));
+            RN_AWAIT(&job->co, &job->call.future, cx);
+            job->verdict = response_head(job);
+            while (job->verdict == READING) {
+                rn_http_call_read(&job->call, cx);
+                RN_AWAIT(&job->co, &job->call.future, cx);
+                if (job->call.result < 0 || !job->call.data.len) break;
+                job->piece = job->call.data;
+                while (job->piece.len) {
+                    pause = write_some(job, cx);
+                    if (!pause) continue;
+                    rn_sleep(&job->sleep, cx, pause);
+                    RN_AWAIT(&job->co, &job->sleep, cx);
+                    if (cx->cancelled) break;
+                }
+            }
+            job->verdict = response_end(job);
+            rn_http_call_end(&job->call);
+            pause = pause_before(job);
+            if (job->verdict == AGAIN && pause) {
+                rn_sleep(&job->sleep, cx, pause);
+                RN_AWAIT(&job->co, &job->sleep, cx);
+            }
+        } while (job->verdict >= AGAIN && !cx->cancelled);
+        finish(job);
+    }
+    if (--fetcher.running == 0) {
+        progress_stop();
+        fetcher.closed = rn_http_client_close(&fetcher.client);
+        RN_AWAIT(&job->co, fetcher.closed, cx);
+        rn_http_client_fini(&fetcher.client);
+        __atomic_store_n(&fetcher.over, 1, __ATOMIC_RELEASE);
+        rn_sys_kill(rn_sys_getpid(), RN_K_SIGUSR1);
+    }
+    RN_END(&job->co);
+}
