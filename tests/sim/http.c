@@ -64,7 +64,6 @@ static struct client clients[CLIENTS_MAX];
 static uint32_t ended;
 static uint32_t span; /* nanoseconds in which the clients come */
 static uint32_t only; /* in this run all ask for this kind, or for any: REQUEST_KINDS */
-bool site_stopped;
 
 void client_failed(const char *what, int64_t result)
 {
@@ -434,16 +433,7 @@ static void run_http(void)
         rest(RN_MICROSECOND << pick(24));
         site_recover();
     }
-    if (chance(3)) { /* the end comes in the middle */
-        rest(RN_MICROSECOND << pick(24));
-        site_stopped = true;
-        site_close();
-        await_count(&ended, count);
-    } else {
-        await_count(&ended, count);
-        site_settle();
-        site_close();
-    }
+    site_end(&ended, count, chance(3) ? RN_MICROSECOND << pick(24) : RN_NEVER);
     stop_runtime(runtime);
 }
 

@@ -11,6 +11,7 @@
 enum { WORKERS_MAX = 3 };
 
 struct site site;
+bool site_stopped;
 
 static uint32_t number(struct rn_request *request, const char *name)
 {
@@ -364,4 +365,17 @@ void site_close(void)
     rn_http_server_stop(site.server);
     rn_static_close(files);
     if (site.slices) fail("%u slices were not given back", site.slices);
+}
+
+void site_end(const uint32_t *ended, unsigned clients, rn_ns early)
+{
+    if (early != RN_NEVER) {
+        rest(early);
+        site_stopped = true;
+        site_close();
+    }
+    await_count(ended, clients);
+    if (site_stopped) return;
+    site_settle();
+    site_close();
 }

@@ -47,12 +47,14 @@ void site_upgrade(void);
 /* When nobody talks to it any more: its timeouts end what is left. */
 void site_settle(void);
 void site_close(void);
+/* Closes it in so much time, in the middle of all, or when so many clients have ended. */
+void site_end(const uint32_t *ended, unsigned clients, rn_ns early);
+extern bool site_stopped; /* from here on connections may end */
 
 /* ---- Clients --------------------------------------------------------------------------------- */
 
 /* sim/http.c */
 /* How a client that did nothing wrong may take it when its connection fails. */
 void client_failed(const char *what, int64_t result);
-extern bool site_stopped; /* from here on connections may end */
 
 #endif

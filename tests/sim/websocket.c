@@ -280,16 +280,7 @@ static void run_websocket(void)
         rn_spawn_remote(rn_runtime_worker(runtime, pick(rn_runtime_workers(runtime))),
                         &client->reader);
     }
-    if (chance(4)) {
-        rest(RN_MICROSECOND << pick(22));
-        site_stopped = true;
-        site_close();
-        await_count(&ended, count);
-    } else {
-        await_count(&ended, count);
-        site_settle();
-        site_close();
-    }
+    site_end(&ended, count, chance(4) ? RN_MICROSECOND << pick(22) : RN_NEVER);
     stop_runtime(runtime);
 }
 

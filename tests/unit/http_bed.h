@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -133,6 +134,36 @@ static inline int dial_and_send(const char *text)
 static inline void send_bytes(int fd, const void *data, size_t len)
 {
     assert_int_equal(send(fd, data, len, MSG_NOSIGNAL), len);
+}
+
+/* Sends while the test reads, so that neither side has to keep it all. */
+struct sender {
+    pthread_t thread;
+    int fd;
+    const uint8_t *bytes;
+    size_t len;
+};
+
+static inline void *sender_run(void *context)
+{
+    struct sender *sender = context;
+    for (size_t sent = 0; sent < sender->len;) {
+        ssize_t count = send(sender->fd, sender->bytes + sent, sender->len - sent, MSG_NOSIGNAL);
+        if (count <= 0) break;
+        sent += (size_t)count;
+    }
+    return NULL;
+}
+
+static inline void sender_start(struct sender *sender, int fd, const uint8_t *bytes, size_t len)
+{
+    *sender = (struct sender){.fd = fd, .bytes = bytes, .len = len};
+    assert_int_equal(pthread_create(&sender->thread, NULL, sender_run, sender), 0);
+}
+
+static inline void sender_join(struct sender *sender)
+{
+    assert_int_equal(pthread_join(sender->thread, NULL), 0);
 }
 
 /* Closes with a reset. */

@@ -3,8 +3,6 @@
  */
 #include "http_bed.h"
 
-#include <pthread.h>
-
 /* ---- Handlers -------------------------------------------------------------------------------- */
 
 static void answer_text(struct rn_request *request, const char *text)

@@ -3,8 +3,6 @@
  */
 #include "http_bed.h"
 
-#include <pthread.h>
-
 static struct {
     unsigned started, cancelled, ended, aborted, refused;
 } told;
@@ -553,31 +551,12 @@ static void test_expect_continue(void **state)
     bed_stop();
 }
 
-/* Sends while the test reads, so that neither side has to keep it all. */
-struct sender {
-    pthread_t thread;
-    int fd;
-    size_t len;
-};
-
-static void *send_big(void *context)
-{
-    struct sender *sender = context;
-    size_t sent = 0;
-    while (sent < sender->len) {
-        ssize_t count = send(sender->fd, big + sent, sender->len - sent, MSG_NOSIGNAL);
-        if (count <= 0) break;
-        sent += (size_t)count;
-    }
-    return NULL;
-}
-
 static void post_big(int fd, const char *target, size_t len, size_t chunk)
 {
-    struct sender sender = {.fd = fd, .len = make_request(big, target, "", len, chunk)};
-    assert_int_equal(pthread_create(&sender.thread, NULL, send_big, &sender), 0);
+    struct sender sender;
+    sender_start(&sender, fd, big, make_request(big, target, "", len, chunk));
     read_answer(fd, false);
-    pthread_join(sender.thread, NULL);
+    sender_join(&sender);
 }
 
 static void test_stream_body(void **state)

@@ -1,9 +1,7 @@
 /*
- * WebSocket routes: their callbacks, sending from outside, closing, keep-alive.
+ * WebSocket routes: their callbacks, sending from outside, closing.
  */
 #include "http_bed.h"
-
-#include <pthread.h>
 
 /* ---- Handlers -------------------------------------------------------------------------------- */
 
@@ -253,29 +251,7 @@ static void expect_close(int fd, unsigned code, const char *reason, bool reply)
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-static uint8_t big[1048577];
-
-struct sender {
-    pthread_t thread;
-    int fd;
-    size_t len;
-};
-
-static void *send_big(void *context)
-{
-    struct sender *sender = context;
-    uint8_t mask[4] = {1, 2, 3, 4}, *frame = malloc(sender->len + RN_WS_HEADER_MAX);
-    size_t head = rn_ws_header(frame, true, RN_WS_BINARY, sender->len, mask), sent = 0;
-    memcpy(frame + head, big, sender->len);
-    rn_ws_mask(frame + head, sender->len, mask, 0);
-    while (sent < head + sender->len) {
-        ssize_t count = send(sender->fd, frame + sent, head + sender->len - sent, MSG_NOSIGNAL);
-        if (count <= 0) break;
-        sent += (size_t)count;
-    }
-    free(frame);
-    return NULL;
-}
+static uint8_t big[1048577 + RN_WS_HEADER_MAX];
 
 static void test_echo(void **state)
 {
@@ -283,13 +259,16 @@ static void test_echo(void **state)
     start();
     int fd = join("/echo");
     expect_frame(fd, TEXT, "hello");
-    fill_made(big, 0, sizeof big);
     for (unsigned i = 0; i < RN_COUNT(sizes); i++) {
-        struct sender sender = {.fd = fd, .len = sizes[i]};
-        assert_int_equal(pthread_create(&sender.thread, NULL, send_big, &sender), 0);
+        uint8_t mask[4] = {1, 2, 3, 4};
+        struct sender sender;
+        size_t head = rn_ws_header(big, true, RN_WS_BINARY, sizes[i], mask);
+        fill_made(big + head, 0, sizes[i]);
+        rn_ws_mask(big + head, sizes[i], mask, 0);
+        sender_start(&sender, fd, big, head + sizes[i]);
         assert_int_equal(read_message(fd), RN_WS_BINARY);
         assert_made(sizes[i]);
-        pthread_join(sender.thread, NULL);
+        sender_join(&sender);
     }
     send_frame(fd, PING, "beat", 4);
     expect_frame(fd, PONG, "beat");
