@@ -23,6 +23,10 @@ BUGS = (
     ("an edge that is forgotten", "src/backend/readiness.c",
      r"if \(events & READ\) entry->flags \|= READABLE;\n",
      "if (events & READ && entry->op[RN_READ_SIDE]) entry->flags |= READABLE;\n"),
+    ("a resolution that ends before its operations", "src/net/resolver.c",
+     r"if \(lookup->machine.done && first && second\) finish", "if (lookup->machine.done) finish"),
+    ("attempts to connect that are forgotten", "src/net/connect.c",
+     r"connect->over = !busy && ", "connect->over = "),
 )
 
 
