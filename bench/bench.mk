@@ -58,7 +58,11 @@ $(BENCHES): all bench-programs
 	@$(MAKE) --no-print-directory -k bench-peers || true
 	@/usr/bin/python3 bench/run.py $(or $(BENCH_FLAGS_$@),$(@:bench-%=%)) $(BENCH)
 
-.PHONY: bench-programs bench-peers $(BENCHES)
+# What becomes of the served when more is asked than can be: docs/OVERLOAD.md.
+overload: all build/runnel-bench
+	@/usr/bin/python3 bench/overload.py $(OVERLOAD)
+
+.PHONY: bench-programs bench-peers overload $(BENCHES)
 
 # What single calls cost.
 include $(wildcard bench/micro*.mk)

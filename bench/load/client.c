@@ -83,9 +83,9 @@ void client_ready(struct load *load, struct client *client)
     }
 }
 
-static void ended(struct load *load, uint64_t requests)
+void requests_ended(struct load *load, uint64_t count)
 {
-    load->answered += requests;
+    load->answered += count;
     if (load->options->requests && load->answered >= load->options->requests)
         load->finished = true;
 }
@@ -98,18 +98,35 @@ void client_answered(struct load *load, struct client *client, bool good)
         if (!good) snprintf(load->failure, sizeof load->failure, "an idle client's request failed");
         return;
     }
-    ended(load, 1);
+    requests_ended(load, 1);
     if (!load->measuring) return;
     load->counts.requests++;
     load->counts.errors += !good;
     histogram_add(&load->counts.latency, load->now > client->due ? load->now - client->due : 0);
 }
 
+void client_shed(struct load *load, struct client *client)
+{
+    client->expected--;
+    requests_ended(load, 1);
+    load->counts.shed += load->measuring;
+}
+
+void client_expire(struct load *load, struct client *client, uint64_t before)
+{
+    if (!client->expected || client->idle || client->due >= before) return;
+    if (load->measuring) load->counts.expired += client->expected;
+    requests_ended(load, client->expected);
+    client->expected = 0;
+    client->phase = CLIENT_LEAVING;
+    client_fail(load, client);
+}
+
 static void connect_failed(struct load *load, struct client *client)
 {
     if (!load->running) give_up(load, "connect", 0);
     load->counts.connect_errors += load->measuring;
-    ended(load, client->expected);
+    requests_ended(load, client->expected);
     client->expected = 0;
     client->phase = CLIENT_CLOSED; /* tried again by the next sweep, not at once */
 }
@@ -133,7 +150,7 @@ void client_fail(struct load *load, struct client *client)
     case CLIENT_BUSY:
         if (!load->running) give_up(load, "an idle client's request", 0);
         if (load->measuring) load->counts.errors += client->expected;
-        ended(load, client->expected);
+        requests_ended(load, client->expected);
         client->expected = 0;
         client_free(load, client);
         break;

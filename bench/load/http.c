@@ -49,9 +49,11 @@ static void response_done(struct load *load, struct client *client)
 {
     struct response *response = &client->response;
     bool last = response->close || load->options->close;
-    bool good = response->status >= 200 && response->status < 300;
+    unsigned status = response->status;
+    bool good = status >= 200 && status < 300;
     response_begin(response);
-    client_answered(load, client, good);
+    if (status == 503) client_shed(load, client);
+    else client_answered(load, client, good);
     if (client->idle || client->expected) return;
     if (last) {
         client->phase = CLIENT_LEAVING;

@@ -58,6 +58,8 @@ struct client {
 /* What is counted while measuring. */
 struct counts {
     uint64_t requests, errors, connect_errors, bytes;
+    uint64_t shed;    /* answered 503: not among the requests, nor in their latency */
+    uint64_t expired; /* given up; the same */
     struct histogram latency;
 };
 
@@ -124,8 +126,14 @@ void client_fail(struct load *load, struct client *client);
 void client_ready(struct load *load, struct client *client);
 /* Sends from `out` as far as the socket takes it. */
 void client_send(struct load *load, struct client *client, const char *out, size_t len);
+/* So many requests came to an end. */
+void requests_ended(struct load *load, uint64_t count);
 /* One request of the batch is answered, well or not. */
 void client_answered(struct load *load, struct client *client, bool good);
+/* The same, where the server says that it has no time for it. */
+void client_shed(struct load *load, struct client *client);
+/* Gives up what the client is at, if it was due before then. */
+void client_expire(struct load *load, struct client *client, uint64_t before);
 /* Receives up to LOAD_INPUT bytes into load->input, or drops up to `drop` bytes. Returns 0 when
  * nothing is there now, and -1 at the connection's end. */
 ssize_t client_receive(struct load *load, struct client *client, size_t drop);
@@ -134,6 +142,8 @@ void client_event(struct load *load, struct client *client, uint32_t events);
 /* schedule.c */
 void schedule_start(struct load *load);
 void schedule_pump(struct load *load);
+/* Requests that were due before this and are unanswered are given up; 0: none. */
+uint64_t schedule_expiry(const struct load *load);
 /* When schedule_pump should be called again, UINT64_MAX when only a client's end makes it. */
 uint64_t schedule_next(const struct load *load);
 /* Requests that were due at `now` and haven't been started (open loop). */

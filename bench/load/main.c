@@ -96,6 +96,7 @@ static void sweep(struct load *load)
     for (size_t i = 0; i < load->options->connections; i++) {
         struct client *client = &load->clients[i];
         if (client->phase == CLIENT_CLOSED && load->running) client_free(load, client);
+        client_expire(load, client, schedule_expiry(load));
     }
 }
 
@@ -121,13 +122,14 @@ static bool over(const struct load *load)
 
 static void run_until(struct load *load, uint64_t end)
 {
-    uint64_t next_sweep = load->now + SWEEP_NS;
+    uint64_t pause = load->options->timeout > 0 ? SWEEP_NS / 5 : SWEEP_NS;
+    uint64_t next_sweep = load->now + pause;
     while (load->now < end && !over(load)) {
         uint64_t until = end < next_sweep ? end : next_sweep, next = schedule_next(load);
         turn(load, next < until ? next : until);
         if (load->now < next_sweep) continue;
         sweep(load);
-        next_sweep = load->now + SWEEP_NS;
+        next_sweep = load->now + pause;
     }
 }
 

@@ -22,6 +22,7 @@ static const char help[] =
     "      --rate R              open loop: R requests a second over all connections, started on\n"
     "                            time whether earlier ones are answered or not, as far as there\n"
     "                            are connections; latency counts from when each was due\n"
+    "      --timeout MS          HTTP: give up what isn't answered so long after it was due\n"
     "      --close               a new connection for each request\n"
     "      --header 'NAME: TEXT' a further field in each request; repeatable\n"
     "      --ws                  WebSocket echo\n"
@@ -123,6 +124,7 @@ static void read_value(struct options *options, const char *flag, const char *va
         {"--warmup", NULL, &options->warmup, 0, 3600},
         {"--hold", NULL, &options->hold, 0, 3600},
         {"--rate", NULL, &options->rate, 0.1, 1e8},
+        {"--timeout", NULL, &options->timeout, 1, 3.6e6},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(flag, numbers[i].name)) continue;
@@ -174,6 +176,7 @@ static void check(const struct options *options)
     bool http = options->mode == MODE_HTTP, udp = options->mode == MODE_UDP;
     if (options->close && (!http || options->pipeline > 1))
         refuse("--close is for HTTP, one request on each connection");
+    if (options->timeout > 0 && !http) refuse("--timeout is for HTTP");
     if (options->text && options->mode != MODE_WS) refuse("--text is for WebSocket");
     if (options->gso && !udp) refuse("--gso is for UDP");
     if (options->gso && (options->pipeline > 64 || options->pipeline * options->message > 65000))

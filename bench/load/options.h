@@ -20,6 +20,7 @@ struct options {
     const char *path;
     size_t connections, pipeline, message, idle;
     double duration, warmup, hold;
+    double timeout;    /* milliseconds after which a request is given up; 0: never */
     double rate;       /* requests a second over all connections; 0: closed loop */
     uint64_t requests; /* ends after so many; 0: by time only */
     bool close, spin, text, gso, json;

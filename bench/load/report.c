@@ -48,6 +48,9 @@ void report_text(const struct load *load)
         printf("  errors      %llu, and %llu failed connects; %llu unanswered at the end\n",
                (unsigned long long)counts->errors, (unsigned long long)counts->connect_errors,
                (unsigned long long)unanswered(load));
+        if (options->timeout > 0 || counts->shed)
+            printf("  shed        %llu answered 503, %llu given up\n",
+                   (unsigned long long)counts->shed, (unsigned long long)counts->expired);
         printf("  latency    ");
         for (int i = 0; i < QUANTILES; i++)
             printf(" %s %.1f us,", quantiles[i].title, us_at(load, quantiles[i].share));
@@ -98,6 +101,8 @@ void report_json(const struct load *load)
     printf("\"requests\": %llu, \"errors\": %llu, \"connect_errors\": %llu, \"unanswered\": %llu, ",
            (unsigned long long)counts->requests, (unsigned long long)counts->errors,
            (unsigned long long)counts->connect_errors, (unsigned long long)unanswered(load));
+    printf("\"shed\": %llu, \"expired\": %llu, ", (unsigned long long)counts->shed,
+           (unsigned long long)counts->expired);
     printf("\"seconds\": %.6f, \"bytes\": %llu, \"requests_per_second\": %.3f, ", seconds(load),
            (unsigned long long)counts->bytes, per_second(load));
     if (counts->requests) {

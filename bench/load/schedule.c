@@ -28,13 +28,18 @@ void schedule_pump(struct load *load)
     while (load->running && load->free_first && !all_issued(load)) {
         const uint64_t due = due_at(load);
         if (due > load->now) return;
-        struct client *client = load->free_first;
-        load->free_first = client->next;
-        if (!load->free_first) load->free_last = &load->free_first;
         uint64_t count = load->options->pipeline;
         if (load->options->requests && count > load->options->requests - load->issued)
             count = load->options->requests - load->issued;
         load->issued += count;
+        if (due < schedule_expiry(load)) {
+            if (load->measuring) load->counts.expired += count;
+            requests_ended(load, count);
+            continue;
+        }
+        struct client *client = load->free_first;
+        load->free_first = client->next;
+        if (!load->free_first) load->free_last = &load->free_first;
         client->next = NULL;
         client->expected = (uint32_t)count;
         client->due = due;
@@ -46,6 +51,12 @@ void schedule_pump(struct load *load)
             load->protocol->send(load, client);
         }
     }
+}
+
+uint64_t schedule_expiry(const struct load *load)
+{
+    uint64_t patience = (uint64_t)(load->options->timeout * 1e6);
+    return patience && load->running && load->now > patience ? load->now - patience : 0;
 }
 
 uint64_t schedule_next(const struct load *load)

@@ -205,6 +205,7 @@ struct rn_listener {
     struct rn_timer retry;
     uint64_t failures;     /* EMFILE, ENFILE, ENOBUFS, ENOMEM so far */
     bool paused;
+    bool single; /* paused once, it accepts one at a time: none comes in behind the last */
     bool stopping;
 };
 void rn_listener_start(struct rn_listener *listener);

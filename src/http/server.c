@@ -6,7 +6,8 @@
 
 #include "sys/sys.h"
 
-enum { CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64, OVERDUE_MAX = 20 };
+enum { CONNECTIONS_MAX = 100000, BUFFERS_MAX = 65536, DESCRIPTORS_SPARE = 64, OVERDUE_MAX = 20,
+       BACKLOG_SPARE = 128 };
 
 /* ---- Connections ----------------------------------------------------------------------------- */
 
@@ -115,11 +116,11 @@ static void on_accepted(struct rn_listener *listener, int fd)
     if (open >= server->options.connections_max) {
         __atomic_fetch_sub(&server->connections, 1, __ATOMIC_SEQ_CST);
         refuse(worker, fd);
-        return;
+    } else {
+        hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker,
+                 fd);
     }
-    hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker,
-             fd);
-    if (open + 1 == server->options.connections_max) pause_at_limit(worker);
+    if (open + 1 >= server->options.connections_max) pause_at_limit(worker);
 }
 
 /* ---- Connections of one address -------------------------------------------------------------- */
@@ -367,7 +368,8 @@ int rn_http_server_listen(struct rn_http_server *server, struct rn_address *addr
     bool each = server->options.accept == RN_ACCEPT_REUSEPORT;
     bool is_unix = rn_address_family(address) == RN_UNIX;
     bool reuse_port = each && worker->next && !is_unix;
-    struct rn_listen_options options = {.v6only = true};
+    int backlog = (int)server->options.connections_max + BACKLOG_SPARE;
+    struct rn_listen_options options = {.v6only = true, .backlog = backlog};
     if (worker->listener_count == RN_HTTP_LISTENERS_MAX) return RN_E_LIMIT;
     /* Bound without SO_REUSEPORT first, which would let a second server share the port of the first
      * unnoticed. */
@@ -377,7 +379,7 @@ int rn_http_server_listen(struct rn_http_server *server, struct rn_address *addr
     int result = rn_local_address(fd, address);
     if (reuse_port) {
         rn_sys_close(fd);
-        options.backlog = 0;
+        options.backlog = backlog;
         options.reuse_port = true;
         fd = result < 0 ? result : rn_listen(address, &options);
     }

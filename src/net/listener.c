@@ -52,7 +52,7 @@ static void on_accepted(struct rn_op *op)
 
 static void start(struct rn_listener *listener)
 {
-    begin(listener, RN_OP_ACCEPT, RN_OP_MULTISHOT, on_accepted);
+    begin(listener, RN_OP_ACCEPT, listener->single ? 0 : RN_OP_MULTISHOT, on_accepted);
 }
 
 static void on_retry(struct rn_timer *timer, rn_ns now)
@@ -69,7 +69,7 @@ void rn_listener_start(struct rn_listener *listener)
 
 void rn_listener_pause(struct rn_listener *listener)
 {
-    listener->paused = true;
+    listener->paused = listener->single = true;
     rn_op_cancel(listener->worker, &listener->op);
 }
 

@@ -394,6 +394,30 @@ def test_open_loop_counts_from_when_a_request_was_due(scripted):
     assert figures["latency_us"]["p50"] >= 200_000
 
 
+def test_503_is_neither_a_request_nor_an_error(scripted):
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    figures = measured("--connections", 1, "--requests", 10,
+                       scripted(answering(good, busy, busy, good)))
+    assert (figures["requests"], figures["shed"], figures["errors"]) == (8, 2, 0)
+
+
+def test_what_is_not_answered_in_time_is_given_up(scripted):
+    """The first request is never answered; its client connects anew for the next one."""
+    answer = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    first = []
+
+    def handle(peer):
+        if first:
+            answer(peer)
+        first.append(True)
+        while peer.recv(65536):
+            pass
+    figures = measured("--connections", 1, "--requests", 5, "--timeout", 1000, scripted(handle))
+    assert figures["expired"] >= 1 and figures["requests"] + figures["expired"] == 5
+    assert figures["errors"] == 0
+
+
 def test_nobody_listens():
     done = bench(f"http://127.0.0.1:{free_port()}/")
     assert done.returncode == 1 and "Connection refused" in done.stderr and done.stdout == ""
@@ -422,6 +446,7 @@ URL = "http://127.0.0.1:1/"
     ["--connections", "1.5", URL], ["--connections", "-1", URL], ["--duration", "0", URL],
     ["--pipeline", "1025", URL], ["--rate", "nan", URL], ["--header", "no colon", URL],
     ["--connections", "0", URL], ["--hold", "3", URL], ["--connections", "0", "--hold", "3", URL],
+    ["--udp", "--timeout", "5", URL],
     ["--close", "--pipeline", "2", URL], ["--close", "--ws", URL], ["--gso", URL],
     ["--requests", "5", "--warmup", "1", URL], ["--message", "7", "udp://127.0.0.1:1"],
     ["--text", URL], ["ftp://127.0.0.1/"], ["http://"], ["http://:80/"], ["http://a:99999/"],

@@ -104,3 +104,27 @@ def test_unix_sockets_have_no_address(httpd, tmp_path):
     server = httpd("--max-per-address", 1, bind=f"unix:{path}", path=path)
     for client in hold(server.path, 5, socket.AF_UNIX):
         client.close()
+
+
+# More than may be open
+
+def test_who_finds_no_room_waits(httpd):
+    """Once the server has been full it takes one for each that goes: nobody is refused, and all
+    who wait have their turn."""
+    server = httpd("--max-connections", 4)
+    held = hold(server.address, 4)
+    for client in held:
+        client.close()
+    wait_until(lambda: total(server.address, "connections") == 1)
+    before = total(server.address, "refused")
+    waiting = [socket.create_connection(server.address, timeout=15) for _ in range(60)]
+    for client in waiting:
+        client.sendall(request("GET", "/plaintext", [("Connection", "close")]))
+    for client in waiting:
+        answer = b""
+        while piece := client.recv(4096):
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"Hello, World!")
+        client.close()
+    wait_until(lambda: total(server.address, "connections") == 1)
+    assert total(server.address, "refused") == before

@@ -110,6 +110,8 @@ MODEL = [
            "__atomic_fetch_add(&server->paused, 1, __ATOMIC_SEQ_CST);",
            "__atomic_fetch_add(&server->paused, 1, __ATOMIC_RELAXED);",
            ["model server, the connection limit"]),
+    Mutant("limit: more are accepted than may be open", "net/listener.c",
+           "listener->single ? 0 : RN_OP_MULTISHOT", "RN_OP_MULTISHOT", ["unit test_listener"]),
     Mutant("limit: paused workers aren't told", "http/server.c",
            "rn_worker_post(worker->worker, &worker->resume);", ";",
            ["model server, the connection limit"]),
