@@ -51,7 +51,7 @@ COVERED_BY = {
        for name in ("conn", "request", "response", "route", "server")},
     "src/http/websocket.c": "tests/e2e/test_ws.py",
     **{f"src/http/client_{name}.c": "tests/unit/test_client.c"
-       for name in ("connection", "pool", "redirect", "request", "text")},
+       for name in ("connection", "request")},
     "src/net/ip.c": "tests/unit/test_address.c",
     "src/sys/system.c": "tests/sys/both.c",
     "src/sys/context.c": "tests/unit/test_fiber.c",
