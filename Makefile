@@ -35,7 +35,8 @@ HTTPD := $(call program,httpd)
 ALIKE := $(if $(findstring clang,$(FREE_CC)),,-fno-schedule-insns2 -fno-tree-sra -fno-if-conversion \
          -fno-guess-branch-probability -fno-tree-dominator-opts -fno-caller-saves -fno-cse-follow-jumps \
          -fno-shrink-wrap -fno-tree-tail-merge -fno-ipa-sra -fno-jump-tables -fno-expensive-optimizations \
-         -fno-inline-small-functions -fno-move-loop-invariants)
+         -fno-inline-small-functions -fno-move-loop-invariants -fno-tree-forwprop \
+         -fno-ira-hoist-pressure -fno-code-hoisting)
 # The unpacker: as small as it gets without being slower.
 UNPACK := $(if $(findstring clang,$(FREE_CC)),,-fno-tree-ter -fno-thread-jumps -fno-move-loop-invariants)
 # Freestanding: no libc, one static binary. The files that define what the compiler itself calls stay out of LTO.
