@@ -53,7 +53,8 @@ ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),
               "poll": ("concurrent", "upgrade")}
 # Those of the server itself wait for its timeouts, for which it is too slow then.
 TSAN_UNITS = ("inbox", "shared_stack", "task", "runtime", "worker", "listener", "static_cache",
-              "log", "sync", "channel", "scope", "block_on", "fiber", "helper")
+              "log", "sync", "channel", "scope", "block_on", "fiber", "helper",
+              "fd_close")
 # Parts that are programs of their own: what is built first, and the command. They print a line that
 # begins with FAIL for each failure, and at the end "N passed, N failed".
 SCRIPTS = {

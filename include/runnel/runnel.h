@@ -26,6 +26,7 @@
 #include <runnel/resolver.h>
 #include <runnel/runtime.h>
 #include <runnel/sim.h>
+#include <runnel/socket.h>
 #include <runnel/sync.h>
 #include <runnel/task.h>
 #include <runnel/url.h>

@@ -48,6 +48,7 @@
 #define RN_K_ESPIPE                        29
 #define RN_K_EROFS                         30
 #define RN_K_EPIPE                         32
+#define RN_K_EDOM                          33
 #define RN_K_ERANGE                        34
 #define RN_K_EDEADLK                       35
 #define RN_K_ENAMETOOLONG                  36

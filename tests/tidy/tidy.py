@@ -28,7 +28,7 @@ PUBLIC = {
     "base.h": "base", "machine.h": "base",
     "http1.h": "proto", "ws.h": "proto", "url.h": "proto", "dns.h": "proto",
     "io.h": "core", "task.h": "core", "runtime.h": "core", "log.h": "core",
-    "helper.h": "core", "file.h": "net",
+    "helper.h": "core", "file.h": "net", "socket.h": "net",
     "sync.h": "core", "channel.h": "core", "concurrency.h": "core", "fiber.h": "core",
     "backend.h": "backend", "sim.h": "backend",
     "net.h": "net", "driver.h": "net", "fiber_net.h": "net", "resolver.h": "net",
@@ -52,6 +52,8 @@ COVERED_BY = {
     "src/http/websocket.c": "tests/e2e/test_ws.py",
     **{f"src/http/client_{name}.c": "tests/unit/test_client.c"
        for name in ("connection", "request")},
+    **{f"src/net/fd_{name}.c": "tests/unit/test_fd.c"
+       for name in ("file", "kernel", "resolve", "socket", "table")},
     "src/net/ip.c": "tests/unit/test_address.c",
     "src/sys/system.c": "tests/sys/both.c",
     "src/sys/context.c": "tests/unit/test_fiber.c",
