@@ -310,17 +310,21 @@ def part_e2e(name):
         "RUNNEL_HTTPD": "qemu-aarch64 build/aarch64/httpd", "RUNNEL_BACKENDS": "epoll,poll"})
 
 
+def pytest_asan(backend, parts):
+    """End-to-end tests on the hosted program; the sizes are those of another."""
+    files = [file for part in parts for file in e2e_files(part)]
+    return pytest_part(f"asan {backend}", *files, "-k", "not size_of_the_program", environment={
+        "RUNNEL_HTTPD": "build/hosted-asan/httpd", "RUNNEL_BACKENDS": backend,
+        "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"})
+
+
 def part_asan():
     """The hosted program under ASan and UBSan; the freestanding one with UBSan's traps."""
     if not make("SAN=asan", "build/hosted-asan/httpd") or not make("DEBUG=1", "all"):
         return Tally(failed=["asan: the build failed"])
     tally = Tally()
     for backend, parts in ASAN_PARTS.items():
-        files = [file for part in parts for file in e2e_files(part)]
-        chosen = (*files, "-k", "not size_of_the_program")
-        tally.add(pytest_part(f"asan {backend}", *chosen, environment={
-            "RUNNEL_HTTPD": "build/hosted-asan/httpd", "RUNNEL_BACKENDS": backend,
-            "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}))
+        tally.add(pytest_asan(backend, parts))
     tally.add(pytest_part("debug", *e2e_files("http_refused"), environment={
         "RUNNEL_HTTPD": "build/debug/httpd", "RUNNEL_BACKENDS": "uring,epoll"}))
     return tally
