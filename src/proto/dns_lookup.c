@@ -179,7 +179,6 @@ static bool find_soa(struct rn_dns_reader *reader, unsigned records, uint32_t *t
     struct rn_dns_record record;
     for (unsigned i = 0; i < records && rn_dns_read_record(reader, &record) == 0; i++) {
         if (record.type != RN_DNS_SOA) continue;
-        lower(ttl, RN_DNS_TTL_NEGATIVE_MAX);
         lower(ttl, record.ttl);
         lower(ttl, record.times[4]);
         return true;
