@@ -207,8 +207,8 @@ void rn_http_call_more(struct rn_http_call *call);
 void rn_http_call_end(struct rn_http_call *call);
 
 /* After a response with status 101, or 2xx to CONNECT: the connection is the caller's, to close
- * too, and with it what came behind the head: a buffer to give back with rn_pool_put, or NULL. The
- * call is to be ended as ever. */
+ * too, and with it the buffer that holds the head and, as its content, what came behind it: to be
+ * given back with rn_pool_put. The call is to be ended as ever. */
 struct rn_buf *rn_http_call_take(struct rn_http_call *call, rn_stream *stream);
 
 /* The response's first field of that name (any case), or {NULL, 0}; until the first read. */

@@ -393,7 +393,6 @@ struct rn_buf *rn_http_call_take(struct rn_http_call *call, rn_stream *stream)
     struct rn_http_connection *connection = detach(call);
     struct rn_buf *rest = connection->in;
     rn_assert(!rn_op_inflight(&connection->send) && !rn_op_inflight(&connection->recv));
-    if (rest && rest->len == 0) rn_http_connection_drop(connection, &rest);
     rn_http_connection_drop(connection, &connection->out);
     *stream = (rn_stream){call->client->worker, connection->fd};
     rn_http_pool_forget(connection);

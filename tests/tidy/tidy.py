@@ -33,7 +33,7 @@ PUBLIC = {
     "backend.h": "backend", "sim.h": "backend",
     "net.h": "net", "driver.h": "net", "fiber_net.h": "net", "resolver.h": "net",
     "http1_client.h": "proto", "buffered.h": "net",
-    "http.h": "http", "http_client.h": "http",
+    "http.h": "http", "http_client.h": "http", "ws_client.h": "http",
     "runnel.h": "app",
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 
 #include <runnel/http_client.h>
+#include <runnel/ws.h>
 
 /* ---- The server ------------------------------------------------------------------------------ */
 
@@ -71,11 +72,34 @@ static bool script_request(int fd, char *to, bool head_only)
     return true;
 }
 
-static bool script_say(int fd, const struct script_step *step)
+/* "@KEY@" stands for the right Sec-WebSocket-Accept, "@NUL@" for that byte. */
+static size_t script_expand(char *to, const char *answer, const char *request)
 {
-    size_t len = strlen(step->answer), piece = step->flags & SCRIPT_CUT ? 1 : len;
+    const char *key = strstr(request, "Sec-WebSocket-Key: ");
+    size_t len = 0;
+    while (*answer) {
+        if (key && !strncmp(answer, "@KEY@", 5)) {
+            rn_ws_accept_key(rn_bytes_of(key + 19, 24), to + len);
+            len += 28;
+            answer += 5;
+        } else if (!strncmp(answer, "@NUL@", 5)) {
+            to[len++] = 0;
+            answer += 5;
+        } else {
+            to[len++] = *answer++;
+        }
+    }
+    return len;
+}
+
+static bool script_say(int fd, const struct script_step *step, const char *request)
+{
+    static char answer[1 << 17];
+    if (strlen(step->answer) >= sizeof answer) abort();
+    size_t len = script_expand(answer, step->answer, request);
+    size_t piece = step->flags & SCRIPT_CUT ? 1 : len;
     for (size_t at = 0; at < len; at += piece)
-        if (send(fd, step->answer + at, piece, MSG_NOSIGNAL) < 0) return false;
+        if (send(fd, answer + at, piece, MSG_NOSIGNAL) < 0) return false;
     return true;
 }
 
@@ -91,7 +115,7 @@ static const struct script_step *script_serve(int fd, const struct script_step *
             !script_request(fd, request, step->flags & SCRIPT_HEAD))
             return step;
         __atomic_store_n(&script.count, script.count + 1, __ATOMIC_RELEASE);
-        while (script_say(fd, step) && step->flags & SCRIPT_ENDLESS) {}
+        while (script_say(fd, step, request) && step->flags & SCRIPT_ENDLESS) {}
         if (step->flags & SCRIPT_STAY)
             while (recv(fd, &byte, 1, 0) > 0) {}
         if (step->flags & SCRIPT_RESET)
