@@ -55,8 +55,10 @@ static void finish(struct rn_task *task)
      * knows. */
     if (!join) return;
     join->result = result;
-    uint32_t state = JOIN_NONE;
-    if (__atomic_compare_exchange_n(&join->state, &state, JOIN_DONE, false, __ATOMIC_ACQ_REL,
+    /* It usually waits: a look is cheaper than a change that fails. */
+    uint32_t state = __atomic_load_n(&join->state, __ATOMIC_ACQUIRE);
+    if (state == JOIN_NONE &&
+        __atomic_compare_exchange_n(&join->state, &state, JOIN_DONE, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
         return;
     /* The joiner waits: copy its waker first, for after the store the join may be gone. */
@@ -106,6 +108,10 @@ static void run_task(struct rn_worker *worker, struct rn_node *node)
 {
     struct rn_task_slot *slot = rn_container_of(node, struct rn_task_slot, node);
     struct rn_task *task = slot->task;
+    if (!task) { /* it was done when somebody woke it */
+        rn_slab_put(&worker->slots, slot);
+        return;
+    }
     struct rn_cx cx = {
         .worker = worker,
         .now = worker->now,
@@ -113,12 +119,10 @@ static void run_task(struct rn_worker *worker, struct rn_node *node)
         .cancelled = rn_task_state_run(&slot->word),
     };
     worker->polls++;
-    if (task->poll(task, &cx) == RN_PENDING) {
-        if (!rn_task_state_park(&slot->word)) rn_run_queue_push(&worker->queue, &slot->node);
-        return;
-    }
-    rn_task_state_free(&slot->word, slot->item.generation + 1);
-    rn_slab_put(&worker->slots, slot);
+    if (task->poll(task, &cx) == RN_PENDING) return;
+    slot->task = NULL;
+    if (!rn_task_state_free(&slot->word, slot->item.generation + 1))
+        rn_slab_put(&worker->slots, slot);
     finish(task);
 }
 

@@ -1,12 +1,12 @@
 /*
  * core/task_state.h: the one atomic word of a task, and every change it can go through.
  *
- *   free -> queued            spawned
- *   idle -> queued            woken: whoever made this change pushes the task, so it is in at most
- * one queue once queued -> running         polled running -> notified       woken while it runs:
- * nobody pushes, the worker does when the poll returns running -> idle           pending; notified
- * -> queued: pending, but woken meanwhile running, notified -> free done; the generation goes on,
- * and wakers of the old one are stale
+ *   free -> queued    spawned
+ *   idle -> queued    woken: whoever made this change pushes the task, so it is in at most one
+ *                     queue once
+ *   queued -> idle    taken from the queue, and then polled: woken while it runs, it is queued again
+ *   idle -> free      done; the generation goes on, and wakers of the old one are stale
+ *   queued -> free    the same; its slot is taken again only when it has come out of the queue
  *
  * The upper half of the word is the slot's generation, so a check of the generation and the change
  * are one step.
@@ -20,8 +20,6 @@ enum {
     RN_TASK_FREE,
     RN_TASK_IDLE,
     RN_TASK_QUEUED,
-    RN_TASK_RUNNING,
-    RN_TASK_NOTIFIED,
     RN_TASK_STATE_MASK = 7,
     RN_TASK_CANCELLED = 8, /* a flag, beside the state */
 };
@@ -52,7 +50,6 @@ RN_MUST_USE static inline enum rn_wake_result rn_task_state_wake(rn_task_word *w
             return RN_WAKE_STALE;
         rn_task_word next = seen | flags;
         if (state == RN_TASK_IDLE) next += RN_TASK_QUEUED - RN_TASK_IDLE;
-        if (state == RN_TASK_RUNNING) next += RN_TASK_NOTIFIED - RN_TASK_RUNNING;
         /* Also when nothing changes: the release makes what the waker wrote visible to the
          * coming poll. */
         if (__atomic_compare_exchange_n(word, &seen, next, true, __ATOMIC_ACQ_REL,
@@ -61,35 +58,21 @@ RN_MUST_USE static inline enum rn_wake_result rn_task_state_wake(rn_task_word *w
     }
 }
 
-/* Queued -> running; says whether the task was cancelled. */
+/* It comes out of the queue, to be polled; says whether the task was cancelled. */
 RN_MUST_USE static inline bool rn_task_state_run(rn_task_word *word)
 {
     rn_task_word before =
-        __atomic_fetch_add(word, RN_TASK_RUNNING - RN_TASK_QUEUED, __ATOMIC_ACQ_REL);
+        __atomic_fetch_sub(word, RN_TASK_QUEUED - RN_TASK_IDLE, __ATOMIC_ACQ_REL);
     rn_assert(((uint32_t)before & RN_TASK_STATE_MASK) == RN_TASK_QUEUED);
     return (uint32_t)before & RN_TASK_CANCELLED;
 }
 
-/* The poll returned pending: true if the task is idle now, false if it was woken meanwhile and
- * is queued: push it. */
-RN_MUST_USE static inline bool rn_task_state_park(rn_task_word *word)
+/* The end: from now on wakers are stale. True when it is in a queue all the same. */
+RN_MUST_USE static inline bool rn_task_state_free(rn_task_word *word, uint32_t next_generation)
 {
-    rn_task_word seen = __atomic_load_n(word, __ATOMIC_RELAXED);
-    for (;;) {
-        uint32_t state = (uint32_t)seen & RN_TASK_STATE_MASK;
-        rn_assert(state == RN_TASK_RUNNING || state == RN_TASK_NOTIFIED);
-        bool idle = state == RN_TASK_RUNNING;
-        rn_task_word next = seen - state + (idle ? RN_TASK_IDLE : RN_TASK_QUEUED);
-        if (__atomic_compare_exchange_n(word, &seen, next, true, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            return idle;
-    }
-}
-
-/* The end: from now on wakers are stale. */
-static inline void rn_task_state_free(rn_task_word *word, uint32_t next_generation)
-{
-    __atomic_store_n(word, rn_task_word_make(next_generation, RN_TASK_FREE), __ATOMIC_RELEASE);
+    rn_task_word before = __atomic_exchange_n(
+        word, rn_task_word_make(next_generation, RN_TASK_FREE), __ATOMIC_ACQ_REL);
+    return ((uint32_t)before & RN_TASK_STATE_MASK) == RN_TASK_QUEUED;
 }
 
 #endif

@@ -206,22 +206,24 @@ static bool poll_task(void)
     return all;
 }
 
-/* Until both messages have come; if a wake is lost, it waits for ever. */
+static void take_task(void)
+{
+    model_wait(&pushed);
+    model_assert(rn_inbox_take(&run_queue) == &task_node);
+    __atomic_store_n(&in_queue, 0, __ATOMIC_RELAXED);
+}
+
+/* Until both messages have come; if a wake is lost, it waits for ever. A task that is done while it
+ * is queued comes out of the queue once more. */
 static void run_until_told(void)
 {
-    for (bool queued = false;;) {
-        if (!queued) {
-            model_wait(&pushed);
-            model_assert(rn_inbox_take(&run_queue) == &task_node);
-        }
-        __atomic_store_n(&in_queue, 0, __ATOMIC_RELAXED);
+    do {
+        take_task();
         bool cancelled = rn_task_state_run(&word);
         model_assert(!cancelled);
-        if (poll_task()) break;
-        queued = !rn_task_state_park(&word);
-        if (queued) __atomic_store_n(&in_queue, 1, __ATOMIC_RELAXED);
-    }
-    rn_task_state_free(&word, 8);
+    } while (!poll_task());
+    if (rn_task_state_free(&word, 8)) take_task();
+    model_assert(__atomic_load_n(&in_queue, __ATOMIC_RELAXED) == 0);
 }
 
 static void all_told(void) { model_assert(told[0] && told[1] && polls <= 3); }
@@ -241,7 +243,7 @@ static void slot_setup(void)
 static void count_wake(void)
 {
     enum rn_wake_result result = rn_task_state_wake(&word, 7, 0);
-    model_assert(result != RN_WAKE_PUSH);
+    if (result == RN_WAKE_PUSH) push_task();
     stale += result == RN_WAKE_STALE;
 }
 
@@ -255,7 +257,8 @@ static void run_and_reuse(void)
 {
     bool cancelled = rn_task_state_run(&word);
     (void)cancelled;
-    rn_task_state_free(&word, 8);
+    if (rn_task_state_free(&word, 8)) take_task();
+    model_assert(__atomic_load_n(&in_queue, __ATOMIC_RELAXED) == 0);
     __atomic_store_n(&word, rn_task_word_make(8, RN_TASK_IDLE), __ATOMIC_RELEASE);
 }
 
@@ -275,17 +278,9 @@ static void wake_task(void)
 
 static void run_until_cancelled(void)
 {
-    for (bool queued = false, cancelled = false; !cancelled;) {
-        if (!queued) {
-            model_wait(&pushed);
-            model_assert(rn_inbox_take(&run_queue) == &task_node);
-        }
-        __atomic_store_n(&in_queue, 0, __ATOMIC_RELAXED);
-        cancelled = rn_task_state_run(&word);
-        if (cancelled) break;
-        queued = !rn_task_state_park(&word);
-        if (queued) __atomic_store_n(&in_queue, 1, __ATOMIC_RELAXED);
-    }
+    do {
+        take_task();
+    } while (!rn_task_state_run(&word));
 }
 
 const struct model word_cancel = {"task word, cancelled", word_setup,

@@ -21,8 +21,6 @@ static void a_wake_changes_the_state_as_the_table_says(void **state)
         {RN_TASK_FREE, RN_WAKE_STALE, RN_TASK_FREE},
         {RN_TASK_IDLE, RN_WAKE_PUSH, RN_TASK_QUEUED},
         {RN_TASK_QUEUED, RN_WAKE_DONE, RN_TASK_QUEUED},
-        {RN_TASK_RUNNING, RN_WAKE_DONE, RN_TASK_NOTIFIED},
-        {RN_TASK_NOTIFIED, RN_WAKE_DONE, RN_TASK_NOTIFIED},
     };
     for (size_t i = 0; i < RN_COUNT(table); i++) {
         for (uint32_t before = 0; before <= RN_TASK_CANCELLED; before += RN_TASK_CANCELLED) {
@@ -44,19 +42,16 @@ static void a_poll_begins_and_ends_as_the_table_says(void **state)
     (void)state;
     rn_task_word word = rn_task_word_make(7, RN_TASK_QUEUED);
     assert_false(rn_task_state_run(&word));
-    assert_int_equal(word, rn_task_word_make(7, RN_TASK_RUNNING));
-    assert_true(rn_task_state_park(&word));
     assert_int_equal(word, rn_task_word_make(7, RN_TASK_IDLE));
-
-    word = rn_task_word_make(7, RN_TASK_QUEUED | RN_TASK_CANCELLED);
-    assert_true(rn_task_state_run(&word));
-    assert_int_equal(rn_task_state_wake(&word, 7, 0), RN_WAKE_DONE);
-    assert_false(rn_task_state_park(&word));
+    assert_int_equal(rn_task_state_wake(&word, 7, RN_TASK_CANCELLED), RN_WAKE_PUSH);
     assert_int_equal(word, rn_task_word_make(7, RN_TASK_QUEUED | RN_TASK_CANCELLED));
     assert_true(rn_task_state_run(&word));
-    rn_task_state_free(&word, 8);
+    assert_false(rn_task_state_free(&word, 8));
     assert_int_equal(rn_task_state_wake(&word, 7, 0), RN_WAKE_STALE);
     assert_int_equal(rn_task_state_wake(&word, 8, 0), RN_WAKE_STALE);
+    word = rn_task_word_make(9, RN_TASK_QUEUED);
+    assert_true(rn_task_state_free(&word, 10)); /* it is still in a queue */
+    assert_int_equal(word, rn_task_word_make(10, RN_TASK_FREE));
 }
 
 /* ---- Spawning and waking ----------------------------------------------------------------- */
