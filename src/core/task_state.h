@@ -4,7 +4,7 @@
  *   free -> queued    spawned
  *   idle -> queued    woken: whoever made this change pushes the task, so it is in at most one
  *                     queue once
- *   queued -> idle    taken from the queue, and then polled: woken while it runs, it is queued again
+ *   queued -> idle    taken from the queue, to be polled: woken while it runs, it is queued again
  *   idle -> free      done; the generation goes on, and wakers of the old one are stale
  *   queued -> free    the same; its slot is taken again only when it has come out of the queue
  *

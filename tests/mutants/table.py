@@ -77,7 +77,7 @@ MODEL = [
            "if (task->poll(task, &cx) == RN_PENDING) return;",
            "__atomic_store_n(&slot->word, rn_task_word_make(slot->item.generation, 3), 0);\n"
            "    if (task->poll(task, &cx) == RN_PENDING) {\n"
-           "        __atomic_store_n(&slot->word, rn_task_word_make(slot->item.generation, 1), 0);\n"
+           "        __atomic_store_n(&slot->word, rn_task_word_make(slot->item.generation, 1), 0); "
            "        return;\n    }",
            ["model worker, a wake", "model worker, two wakers", "unit test_task"]),
     Mutant("free: the slot of a task in a queue is taken again", "core/task.c",
