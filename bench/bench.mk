@@ -66,6 +66,3 @@ overload: all build/runnel-bench
 
 # What single calls cost.
 include $(wildcard bench/micro*.mk)
-.PHONY: bench-programs bench-peers $(BENCHES)
-
-include bench/micro.mk
