@@ -146,7 +146,7 @@ class Process:
         with open(cwd / "server.log", "wb") as log:
             self.process = subprocess.Popen([str(word) for word in command], cwd=cwd, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(lambda: self.process.poll() is not None or self.accepts(), 30)
+        wait_until(lambda: self.process.poll() is not None or self.accepts())
         assert self.process.poll() is None, (cwd / "server.log").read_text(errors="replace")
 
     def accepts(self):
@@ -179,10 +179,18 @@ http {{
 NODE = """
 const fs = require('fs'), http = require('http'), path = require('path');
 http.createServer((request, response) => {
-  const name = path.join(process.argv[3], decodeURIComponent(request.url));
+  let name = path.join(process.argv[3], decodeURIComponent(request.url));
+  if (name.endsWith('/')) name += 'index.html';
   fs.stat(name, (error, info) => {
-    if (error || !info.isFile()) { response.writeHead(404); response.end('no'); return; }
-    if (request.headers['x-length']) response.setHeader('Content-Length', info.size);
+    const date = info && info.mtime.toUTCString();
+    if (error) { response.writeHead(404); response.end('no'); return; }
+    if (info.isDirectory()) {
+      response.writeHead(301, {Location: request.url + '/'}); response.end(); return;
+    }
+    if (request.headers['if-modified-since'] === date) {
+      response.writeHead(304); response.end(); return;
+    }
+    response.writeHead(200, {'Last-Modified': date});
     fs.createReadStream(name).pipe(response); // chunked
   });
 }).listen(+process.argv[2], '127.0.0.1');

@@ -77,8 +77,6 @@ def test_nothing_to_resume(wget, served, site):
 
 
 def test_timestamps(wget, served, site):
-    if served.name == "node":
-        pytest.skip("the server says no dates")
     url = served.url("some.bin")
     wget("-q", "-N", url)
     place = wget.place / "some.bin"
@@ -93,15 +91,11 @@ def test_timestamps(wget, served, site):
 
 
 def test_directory(wget, served):
-    if served.name == "node":
-        pytest.skip("the server has no directories")
     wget("-q", served.url("sub/"))
     assert wget.files() == {"index.html": b"<p>sub</p>"}
 
 
 def test_redirect_to_a_directory(wget, served):
-    if served.name == "node":
-        pytest.skip("the server has no directories")
     result = wget(served.url("sub"))
     assert wget.files() == {"sub": b"<p>sub</p>"}
     assert any("goes on at" in line for line in result.lines)
