@@ -39,12 +39,13 @@ PARTS = (  # the long ones first, so that both lanes end together
     "http",         # HTTP/1.1 over raw sockets and curl
     "static",       # files: conditional requests, ranges, encodings, traversal
     "ws",           # WebSocket
+    "wget",         # the client against real servers and malformed ones, full disks, signals
     "concurrent",   # many workers, many clients, all kinds of addresses
     "bench",        # the load generator, the floor programs, and what make bench reports
     "browser",      # the demo page in headless Chromium
 )
-ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "concurrent", "stress",
-                   "bench", "browser")}
+ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "wget", "concurrent",
+                   "stress", "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names")
 SIM_RUNS = 2000  # seeds, of each
@@ -310,6 +311,20 @@ def part_e2e(name):
         "RUNNEL_HTTPD": "qemu-aarch64 build/aarch64/httpd", "RUNNEL_BACKENDS": "epoll,poll"})
 
 
+def part_wget():
+    """The released program on every backend; the hosted one under ASan; the one for 64-bit ARM."""
+    if not make("all") or not make("ARCH=aarch64", "all") or \
+            not make("SAN=asan", "build/hosted-asan/wget"):
+        return Tally(failed=["wget: the build failed"])
+    tally = pytest_part("wget", *e2e_files("wget"))
+    tally.add(pytest_part("wget asan", *e2e_files("wget"), environment={
+        "RUNNEL_WGET": "build/hosted-asan/wget", "RUNNEL_BACKENDS": "uring",
+        "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}))
+    tally.add(pytest_part("wget aarch64", "tests/e2e/test_wget_servers.py", environment={
+        "RUNNEL_WGET": "qemu-aarch64 build/aarch64/wget", "RUNNEL_BACKENDS": "epoll"}))
+    return tally
+
+
 def pytest_asan(backend, parts):
     """End-to-end tests on the hosted program; the sizes are those of another."""
     files = [file for part in parts for file in e2e_files(part)]
@@ -360,7 +375,7 @@ def e2e_files(name):
 
 def run_part(name):
     others = {"unit": part_unit, "conformance": part_conformance, "tidy": part_tidy,
-              "sim": part_sim, "bench": part_bench, "package": part_package,
+              "sim": part_sim, "bench": part_bench, "wget": part_wget, "package": part_package,
               "examples": part_examples, "asan": part_asan, "tsan": part_tsan}
     if name in SCRIPTS:
         return part_script(name)

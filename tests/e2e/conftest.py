@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,12 @@ def pytest_runtest_makereport(item):
         for server in getattr(getattr(item, "launcher", None), "servers", []):
             text = server.text()[-3000:]
             report.sections.append((f"httpd {' '.join(server.arguments)}", text))
+
+
+def one_backend(name):
+    """For tests that run on one backend each, and all together on all."""
+    usable = [backend for backend in BACKENDS if backend != "uring" or not URING_REFUSAL]
+    return usable[zlib.crc32(name.encode()) % len(usable)]
 
 
 @pytest.fixture

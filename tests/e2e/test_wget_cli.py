@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from conftest import one_backend
 from origin import file_server, response, saying
 from server import ROOT, VERSION
 from wget import PROGRAM
@@ -13,6 +14,11 @@ FLAGS = ["--output-document", "--continue", "--timestamping", "--jobs", "--quiet
          "--server-response", "--header", "--method", "--body-data", "--body-file",
          "--max-redirect", "--tries", "--timeout", "--limit-rate", "--user", "--password",
          "--proxy", "--backend", "--version", "--help"]
+
+
+@pytest.fixture
+def backend(request):
+    return one_backend(request.node.name)
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

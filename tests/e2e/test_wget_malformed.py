@@ -1,8 +1,14 @@
 """Servers that break the rules: a clear error each, and nothing left behind."""
 import pytest
 
+from conftest import one_backend
 from malformed import MALFORMED
 from origin import saying
+
+
+@pytest.fixture
+def backend(request):
+    return one_backend(request.node.name)
 
 
 def test_there_are_fifty():

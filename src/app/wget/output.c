@@ -156,7 +156,7 @@ int output_begin(struct output *output, uint64_t first, rn_bytes validator)
     if (!first) output->size = 0;
     if (result < 0 || first) return result;
     struct rn_text text = {.ptr = output->validator, .cap = VALIDATOR_ROOM};
-    rn_text_add(&text, validator.ptr, validator.len);
+    if (validator.len) rn_text_add(&text, validator.ptr, validator.len);
     if (text.len == VALIDATOR_ROOM) text.len = 0;
     output->validator[text.len] = 0;
     if (output->resume) rn_sys_fsetxattr(output->fd, attribute, output->validator, text.len);

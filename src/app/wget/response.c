@@ -34,10 +34,11 @@ static void describe(const struct job *job)
     const struct rn_http_call *call = &job->call;
     rn_bytes reason = rn_http1_slice(call->head, call->exchange.response.reason);
     rn_bytes type = rn_http_call_field(call, "Content-Type");
+    if (!type.len) type = RN_BYTES("unknown type");
     if (job->total == UINT64_MAX) rn_text_format(&text, "length unknown");
     else size_text(&text, job->total);
-    say("%s: %u %b, %b%s%b", call->url, (uint64_t)status_of(call), reason.ptr, reason.len, text.ptr,
-        text.len, type.len ? ", " : "", type.ptr, type.len);
+    say("%s: %u %b, %b, %b", call->url, (uint64_t)status_of(call), reason.ptr, reason.len, text.ptr,
+        text.len, type.ptr, type.len);
 }
 
 bool response_redirect(struct rn_http_call *call, const char *to)
