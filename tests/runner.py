@@ -47,7 +47,8 @@ PARTS = (  # the long ones first, so that both lanes end together
 ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "wget", "concurrent",
                    "stress", "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
-SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names")
+SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names",
+                 "files", "polls")
 SIM_RUNS = 2000  # seeds, of each
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
 ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),

@@ -43,8 +43,9 @@ enum { RN_FILE_HERE = -100 };
 /* A descriptor, close-on-exec if flags say so: openat2(2). */
 void rn_file_open(struct rn_file_op *file, struct rn_cx *cx, int dir, const char *path,
                   const struct rn_open_how *how, rn_ns deadline);
-/* 0. The descriptor is gone whatever it says, and whether the task was cancelled or not. Nothing
- * else may be in flight on it. */
+/* 0. The descriptor is gone whatever it says, and whether the task was cancelled or not; where
+ * there is no helper for it, the worker's own thread does it. Nothing else may be in flight on
+ * it. */
 void rn_file_close(struct rn_file_op *file, struct rn_cx *cx, int fd);
 /* At most len bytes at that offset, pread(2), pwrite(2): how many, 0 at the end of the file. Offset
  * -1 is the descriptor's own, which goes on by as many: read(2), write(2). */
@@ -100,8 +101,8 @@ void rn_file_mkdir(struct rn_file_op *file, struct rn_cx *cx, int dir, const cha
                    uint32_t mode, rn_ns deadline);
 
 /* The next entries of the directory that is open as fd, in no order, getdents64(2): how many bytes
- * of `to` they take, 0 at the end. "." and ".." are among them. `size`: at least 512. Its place is
- * the descriptor's own. */
+ * of `to` they take, 0 at the end. "." and ".." are among them. `to` is aligned to 8 bytes,
+ * `size` at least 512. Its place is the descriptor's own. */
 void rn_file_list(struct rn_file_op *file, struct rn_cx *cx, int fd, void *to, size_t size,
                   rn_ns deadline);
 

@@ -31,6 +31,7 @@ RN_MUST_USE int rn_helpers_setup(const struct rn_helper_options *options);
 struct rn_helped {
     struct rn_op op; /* to be awaited; op.result: what run gave */
     int64_t (*run)(struct rn_helped *helped);
+    bool certain; /* where it would be refused, it runs at once, on the worker's own thread */
     struct rn_worker *worker; /* private from here */
     struct rn_helped *next;
     struct rn_helped **link;

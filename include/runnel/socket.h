@@ -85,13 +85,13 @@ RN_MUST_USE int rn_fd_close(int fd);
 RN_MUST_USE int rn_fd_fcntl(int fd, int command, long argument);
 
 /* As struct pollfd. */
-struct rn_fd_poll {
+struct rn_pollfd {
     int fd;
     int16_t events;
     int16_t revents;
 };
 /* poll(2): how many have events. -EINVAL: more than RN_FD_POLL_MAX. */
-RN_MUST_USE int rn_fd_poll(struct rn_fd_poll *fds, size_t count, int timeout_ms);
+RN_MUST_USE int rn_fd_poll(struct rn_pollfd *fds, size_t count, int timeout_ms);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 

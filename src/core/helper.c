@@ -148,7 +148,7 @@ void rn_helper_start(struct rn_worker *worker, struct rn_helped *helped, rn_ns d
     helped->link = NULL;
     rn_op_ready(worker, &helped->op, deadline);
     int result = enqueue(helped);
-    if (result < 0) finish(helped, result);
+    if (result < 0) finish(helped, helped->certain ? helped->run(helped) : result);
 }
 
 void rn_helper_begin(struct rn_cx *cx, struct rn_helped *helped, rn_ns deadline)

@@ -432,7 +432,7 @@ int rn_fd_getsockopt(int fd, int level, int option, void *value, uint32_t *len)
 /* ---- poll(2) --------------------------------------------------------------------------------- */
 
 /* Holds what is asked for. Returns how many are no descriptors. */
-static int hold_all(struct rn_fd_poll *fds, size_t count, struct rn_fd_wait *waits, size_t *held)
+static int hold_all(struct rn_pollfd *fds, size_t count, struct rn_fd_wait *waits, size_t *held)
 {
     int wrong = 0;
     for (size_t i = 0; i < count; i++) {
@@ -450,7 +450,7 @@ static int hold_all(struct rn_fd_poll *fds, size_t count, struct rn_fd_wait *wai
 }
 
 /* Says what became of them. */
-static int tell_all(struct rn_fd_poll *fds, size_t count, const struct rn_fd_wait *wait)
+static int tell_all(struct rn_pollfd *fds, size_t count, const struct rn_fd_wait *wait)
 {
     int ready = 0;
     for (size_t i = 0; i < count; i++) {
@@ -464,7 +464,7 @@ static int tell_all(struct rn_fd_poll *fds, size_t count, const struct rn_fd_wai
     return ready;
 }
 
-int rn_fd_poll(struct rn_fd_poll *fds, size_t count, int timeout_ms)
+int rn_fd_poll(struct rn_pollfd *fds, size_t count, int timeout_ms)
 {
     struct rn_fd_wait waits[RN_FD_POLL_MAX];
     size_t held = 0;

@@ -58,6 +58,7 @@ static void begin(struct rn_file_op *file, struct rn_cx *cx, struct rn_file_call
         return;
     }
     file->helped.run = perform;
+    file->helped.certain = call.kind == RN_FILE_CLOSE;
     rn_helper_begin(cx, &file->helped, deadline);
 }
 

@@ -27,6 +27,10 @@ BUGS = (
      r"if \(lookup->machine.done && first && second\) finish", "if (lookup->machine.done) finish"),
     ("attempts to connect that are forgotten", "src/net/connect.c",
      r"connect->over = !busy && ", "connect->over = "),
+    ("a helper that is not woken", "src/core/helper.c",
+     r"    if \(idle && result == 0\) ring\(pool, 1\);\n", ""),
+    ("who waits to write is not woken", "src/net/net_poll.c",
+     r"    rn_wake\(rn_container_of\(op, struct rn_io, write\)->writer\);\n", ""),
 )
 
 

@@ -87,7 +87,7 @@ static int64_t wrong_numbers(void *unused)
         must(rn_fd_lseek(fd, 0, SEEK_SET) == -EBADF);
         must(rn_fd_fstat(fd, &status) == -EBADF);
         /* poll(2) leaves out what is negative. */
-        struct rn_fd_poll poll = {.fd = fd, .events = POLLIN, .revents = 7};
+        struct rn_pollfd poll = {.fd = fd, .events = POLLIN, .revents = 7};
         must(rn_fd_poll(&poll, 1, fd < 0 ? 1 : -1) == (fd >= 0));
         must(poll.revents == (fd >= 0 ? POLLNVAL : 0));
     }
@@ -382,7 +382,7 @@ static int64_t nonblocking(void *unused)
     int result = rn_fd_connect(fd, &place.any, place.len);
     must(result == -EINPROGRESS || result == 0);
     must(rn_fd_state(fd) == (result ? RN_FD_CONNECTING : RN_FD_CONNECTED));
-    struct rn_fd_poll polls[2] = {{.fd = fd, .events = POLLOUT},
+    struct rn_pollfd polls[2] = {{.fd = fd, .events = POLLOUT},
                                   {.fd = listener, .events = POLLIN}};
     while (rn_fd_poll(polls, 2, 40000) < 2) continue;
     must(polls[0].revents == POLLOUT && polls[1].revents == POLLIN);
@@ -433,7 +433,7 @@ static int64_t timeouts(void *unused)
     must(rn_fd_setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &time, 4) == -EINVAL);
     time.tv_usec = 1000000;
     must(rn_fd_setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) == -EDOM);
-    struct rn_fd_poll poll = {.fd = fds[0], .events = POLLIN};
+    struct rn_pollfd poll = {.fd = fds[0], .events = POLLIN};
     must(rn_fd_poll(&poll, 1, 3) == 0);
     must(rn_fd_poll(NULL, 0, 1) == 0);
     must(rn_fd_poll(&poll, RN_FD_POLL_MAX + 1, 0) == -EINVAL);
@@ -459,7 +459,7 @@ static int64_t polls(void *unused)
     fd_pair(one);
     fd_pair(two);
     int file = rn_fd_open("/dev/null", O_RDONLY, 0);
-    struct rn_fd_poll list[] = {{.fd = one[0], .events = POLLIN}, {.fd = -1, .events = POLLIN},
+    struct rn_pollfd list[] = {{.fd = one[0], .events = POLLIN}, {.fd = -1, .events = POLLIN},
                                 {.fd = two[0], .events = POLLIN | POLLPRI},
                                 {.fd = one[0], .events = POLLIN}};
     struct side side;
@@ -557,7 +557,7 @@ static enum rn_poll misuse(struct rn_task *task, struct rn_cx *cx)
     (void)task;
     (void)cx;
     char in[4];
-    struct rn_fd_poll poll = {.fd = idle[0], .events = POLLIN};
+    struct rn_pollfd poll = {.fd = idle[0], .events = POLLIN};
     struct rn_address to;
     misused[0] = (int)rn_fd_recv(idle[0], in, 4, 0);
     misused[1] = rn_fd_poll(&poll, 1, -1);

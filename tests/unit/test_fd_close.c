@@ -29,7 +29,7 @@ static int64_t wait_to_send(void *argument)
 
 static int64_t wait_in_poll(void *argument)
 {
-    struct rn_fd_poll poll = {.fd = *(int *)argument, .events = POLLPRI};
+    struct rn_pollfd poll = {.fd = *(int *)argument, .events = POLLPRI};
     must(rn_fd_poll(&poll, 1, -1) == 1);
     return poll.revents;
 }
@@ -167,7 +167,7 @@ static int64_t act(uint64_t *seed)
     struct place place = loopback();
     char bytes[64] = {0};
     int fd = RN_FD_FIRST + (int)(random_next(seed) % NUMBERS);
-    struct rn_fd_poll list[2] = {{.fd = fd, .events = POLLIN},
+    struct rn_pollfd list[2] = {{.fd = fd, .events = POLLIN},
                                  {.fd = RN_FD_FIRST, .events = POLLOUT}};
     switch (random_next(seed) % 12) {
     case 0:
