@@ -233,7 +233,7 @@ static void bad_tunnels(void)
         script_start(steps);
         client_open((struct rn_http_client_options){
             .proxy = "http://p", .proxy_tunnel = true,
-            .connect_timeout = cases[i].error == -ETIMEDOUT ? 40 * RN_MILLISECOND : 0});
+            .connect_timeout = cases[i].error == -ETIMEDOUT ? 500 * RN_MILLISECOND : 0});
         struct fetch *fetch = fetch_get("http://h/");
         assert_int_equal(fetch->call.phase, RN_HTTP_CONNECTING);
         if (i < 1) assert_int_equal(fetch->call.exchange.response.status, 407);
