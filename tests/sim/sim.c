@@ -288,7 +288,8 @@ int main(int argc, char **argv)
     }
     if (!seed == !runs || !processes || !from) {
         fprintf(stderr, "usage: sim --seed=N [--trace] | --runs=N [--from=N] [--processes=N]\n"
-                        "       [--workload=http|websocket|udp|tasks|storm|upgrade|names|files|polls]\n");
+                        "       [--workload=http|websocket|udp|tasks|storm|upgrade|names|files|"
+                        "polls]\n");
         return 2;
     }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
