@@ -7,6 +7,7 @@
 
 #include <runnel/backend.h>
 #include <runnel/base.h>
+#include <runnel/buffered.h>
 #include <runnel/channel.h>
 #include <runnel/concurrency.h>
 #include <runnel/dns.h>
@@ -31,5 +32,6 @@
 #include <runnel/task.h>
 #include <runnel/url.h>
 #include <runnel/ws.h>
+#include <runnel/ws_client.h>
 
 #endif
