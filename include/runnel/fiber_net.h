@@ -38,6 +38,14 @@ RN_MUST_USE int rn_fiber_accept(int listener, struct rn_fiber_stream *stream,
 RN_MUST_USE int rn_fiber_connect(struct rn_fiber_stream *stream, const struct rn_address *address,
                                  rn_ns timeout);
 
+/* The same by name: rn_connect, which see for the errors. Takes some 4 KiB of the stack. */
+RN_MUST_USE int rn_fiber_connect_name(struct rn_fiber_stream *stream, const char *name,
+                                      uint16_t port, rn_ns timeout);
+/* The addresses of a name, the best first: how many of at most `max`; otherwise the errors of
+ * rn_resolve. Takes some 3 KiB of the stack. */
+RN_MUST_USE int rn_fiber_resolve(const char *name, uint16_t port, struct rn_address *addresses,
+                                 uint32_t max, rn_ns timeout);
+
 /* Some bytes: how many; 0 at the end. */
 RN_MUST_USE rn_ssize rn_fiber_read(struct rn_fiber_stream *stream, void *to, size_t len);
 /* As many as asked; fewer only when the end came first. */

@@ -3,6 +3,7 @@
  * parks until it is done.
  */
 #include <runnel/fiber_net.h>
+#include <runnel/resolver.h>
 #include <runnel/runtime.h>
 
 #include "base/bytes.h"
@@ -67,6 +68,29 @@ int rn_fiber_connect(struct rn_fiber_stream *stream, const struct rn_address *ad
     result = (int)finish(&op);
     if (result < 0) rn_fiber_close(stream);
     return result;
+}
+
+int rn_fiber_connect_name(struct rn_fiber_stream *stream, const char *name, uint16_t port,
+                          rn_ns timeout)
+{
+    struct rn_connect connect;
+    rn_connect(&connect, rn_fiber_cx(), name, port, deadline_of(timeout));
+    rn_fiber_await(&connect.future);
+    if (connect.result < 0) return connect.result;
+    rn_fiber_stream_of(stream, connect.stream.fd);
+    return 0;
+}
+
+int rn_fiber_resolve(const char *name, uint16_t port, struct rn_address *addresses, uint32_t max,
+                     rn_ns timeout)
+{
+    struct rn_resolve resolve;
+    rn_resolve(&resolve, rn_fiber_cx(), name, port, deadline_of(timeout));
+    rn_fiber_await(&resolve.future);
+    if (resolve.result < 0) return resolve.result;
+    uint32_t count = resolve.count < max ? resolve.count : max;
+    for (uint32_t i = 0; i < count; i++) addresses[i] = resolve.addresses[i];
+    return (int)count;
 }
 
 rn_ssize rn_fiber_read(struct rn_fiber_stream *stream, void *to, size_t len)

@@ -31,6 +31,11 @@ BUGS = (
      r"    if \(idle && result == 0\) ring\(pool, 1\);\n", ""),
     ("who waits to write is not woken", "src/net/net_poll.c",
      r"    rn_wake\(rn_container_of\(op, struct rn_io, write\)->writer\);\n", ""),
+    ("a fiber's closing that is cancelled", "src/net/fiber_net.c",
+     r"    rn_fiber_shield\(\);\n    rn_op_begin\(rn_fiber_cx\(\), &op, RN_NEVER\);\n"
+     r"    \(void\)finish\(&op\);\n",
+     "    rn_fiber_shield();\n    if (rn_fiber_cancelled()) return rn_fiber_unshield();\n"
+     "    rn_op_begin(rn_fiber_cx(), &op, RN_NEVER);\n    (void)finish(&op);\n"),
 )
 
 

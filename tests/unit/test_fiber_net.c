@@ -4,6 +4,7 @@
 #include "net_bed.h"
 
 #include <runnel/fiber_net.h>
+#include <runnel/resolver.h>
 
 enum { BYTES = 1 << 20 };
 
@@ -171,6 +172,40 @@ static int64_t datagrams(void *argument)
 
 static void udp(void) { run_fiber(datagrams, NULL); }
 
+/* ---- By name ----------------------------------------------------------------------------- */
+
+static int64_t call_by_name(void *argument)
+{
+    struct rn_address address, found[2];
+    struct rn_fiber_stream ours, theirs;
+    char byte;
+    int listener = listen_on(&address, "127.0.0.1");
+    uint16_t port = rn_address_port(&address);
+    must(rn_fiber_resolve("here.test", port, found, 2, 40 * RN_SECOND) == 1);
+    must(found[0].len == address.len && !memcmp(found[0].bytes, address.bytes, address.len));
+    must(rn_fiber_resolve("127.0.0.1", port, found, 2, 0) == 1);
+    must(rn_fiber_resolve("not a name", port, found, 2, 0) == RN_E_MISUSE);
+    must(rn_fiber_connect_name(&ours, "here.test", port, 40 * RN_SECOND) == 0);
+    must(rn_fiber_accept(listener, &theirs, NULL) == 0);
+    must(rn_fiber_write_all(&theirs, "!", 1) == 0);
+    must(rn_fiber_read(&ours, &byte, 1) == 1 && byte == '!');
+    rn_fiber_close(&ours);
+    rn_fiber_close(&theirs);
+    rn_fiber_close_fd(listener);
+    must(rn_fiber_connect_name(&ours, "here.test", port, 40 * RN_SECOND) == -RN_K_ECONNREFUSED);
+    return 0;
+}
+
+static char hosts_file[] = "/tmp/runnel-fiber-hosts-XXXXXX";
+
+static void names(void)
+{
+    struct rn_resolver_options options = {.resolv_conf = "/dev/null", .hosts = hosts_file};
+    assert_int_equal(rn_resolver_start(net_worker, &options), 0);
+    run_fiber(call_by_name, NULL);
+    rn_resolver_stop(net_worker);
+}
+
 /* ---- On each backend --------------------------------------------------------------------- */
 
 static void each(void (*test)(void))
@@ -187,6 +222,17 @@ static void fibers_echo_over_unix(void **state) { (void)state; each(on_unix); }
 static void calls_time_out_and_are_cancelled(void **state) { (void)state; each(timeouts); }
 static void datagrams_come_whole_or_not(void **state) { (void)state; each(udp); }
 
+static void fibers_connect_by_name(void **state)
+{
+    (void)state;
+    int fd = mkstemp(hosts_file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "127.0.0.1 here.test\n", 20), 20);
+    close(fd);
+    each(names);
+    unlink(hosts_file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +241,7 @@ int main(void)
         cmocka_unit_test(fibers_echo_over_unix),
         cmocka_unit_test(calls_time_out_and_are_cancelled),
         cmocka_unit_test(datagrams_come_whole_or_not),
+        cmocka_unit_test(fibers_connect_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
