@@ -6,10 +6,6 @@
 
 #include "sys/sys.h"
 
-/* How long a connection without a request stays open once the server drains: a client that sent
- * one just then gets its answer, and is told that it is the last. */
-static const rn_ns drain_grace = 250 * RN_MILLISECOND;
-
 static struct rn_http_conn *conn_of(const struct rn_machine *machine)
 {
     return rn_container_of(machine, struct rn_http_conn, machine);
@@ -204,7 +200,7 @@ static bool pop_output(struct rn_machine *machine, rn_ns now, struct rn_out *out
     if (!conn->request && !rn_http_conn_is(conn, RN_HTTP_UPGRADED)) {
         /* The peer is idle from when it has the last answer, not from when that began its way. */
         if (conn->deadline == RN_NEVER && !out->len)
-            conn->deadline = now + options_of(conn)->idle_timeout;
+            conn->deadline = now + conn->worker->idle_time;
         return false;
     }
     return pop_more(conn, now, out);
@@ -242,7 +238,7 @@ static void on_shutdown(struct rn_machine *machine, rn_ns now, struct rn_out *ou
     struct rn_http_conn *conn = conn_of(machine);
     if (rn_http_conn_is(conn, RN_HTTP_UPGRADED)) rn_websocket_shutdown(conn, now, out);
     else if (conn->request) conn->request->close = true;
-    else conn->deadline = now + drain_grace;
+    else conn->deadline = now + RN_HTTP_GRACE;
 }
 
 static const struct rn_machine_vt machine_vt = {
@@ -270,7 +266,7 @@ void rn_http_conn_start(struct rn_http_worker *worker, int fd)
     conn->worker = worker;
     conn->machine.vt = &machine_vt;
     conn->deadline = rn_worker_now(worker->worker) +
-                     (worker->draining ? drain_grace : worker->server->options.idle_timeout);
+                     (worker->draining ? RN_HTTP_GRACE : worker->server->options.idle_timeout);
     conn->requests_left = worker->server->options.connection_requests_max; /* 0 is 2^32 */
     conn->driver.machine = &conn->machine;
     conn->driver.kind = &worker->kind;

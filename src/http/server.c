@@ -60,9 +60,24 @@ static void hand_off(struct rn_http_worker *worker, struct rn_http_worker *targe
     rn_worker_post(target->worker, &handoff->node);
 }
 
+static void for_conns(struct rn_http_worker *worker, void (*call)(struct rn_stream_driver *))
+{
+    struct rn_http_conn *conn;
+    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));) call(&conn->driver);
+}
+
 static void for_listeners(struct rn_http_worker *worker, void (*call)(struct rn_listener *))
 {
     for (unsigned i = 0; i < worker->listener_count; i++) call(&worker->listeners[i]);
+}
+
+static void end_idle(struct rn_stream_driver *driver)
+{
+    struct rn_http_conn *conn = rn_container_of(driver, struct rn_http_conn, driver);
+    if (conn->request || rn_http_conn_is(conn, RN_HTTP_UPGRADED) || conn->deadline == RN_NEVER)
+        return;
+    conn->deadline = rn_worker_now(conn->worker->worker) + RN_HTTP_GRACE;
+    rn_stream_driver_kick(driver);
 }
 
 /* At the limit the listeners pause, and new connections wait in the backlog. As with any sleep and
@@ -120,7 +135,14 @@ static void on_accepted(struct rn_listener *listener, int fd)
         hand_off(worker, server->options.accept == RN_ACCEPT_SHARED ? least_loaded(server) : worker,
                  fd);
     }
-    if (open + 1 >= server->options.connections_max) pause_at_limit(worker);
+    /* From when it is full until it is half empty, nobody is idle for long. */
+    if (open < server->options.connections_max / 2)
+        worker->idle_time = server->options.idle_timeout;
+    if (open + 1 < server->options.connections_max) return;
+    pause_at_limit(worker);
+    if (worker->idle_time == RN_HTTP_GRACE) return;
+    worker->idle_time = RN_HTTP_GRACE;
+    for_conns(worker, end_idle);
 }
 
 /* ---- Connections of one address -------------------------------------------------------------- */
@@ -209,12 +231,6 @@ static void on_listener_stopped(struct rn_listener *listener)
     if (!--worker->listening) stop_next(worker);
 }
 
-static void for_conns(struct rn_http_worker *worker, void (*call)(struct rn_stream_driver *))
-{
-    struct rn_http_conn *conn;
-    for (uint32_t i = 0; (conn = rn_slab_next(&worker->conns, &i));) call(&conn->driver);
-}
-
 /* Their ends take a turn or two, or never come when a task takes no notice of its cancellation.
  * Counted and not timed, since the worker itself, or all of the machine, may have stood still. */
 static void on_drain_timeout(struct rn_timer *timer, rn_ns now)
@@ -256,6 +272,7 @@ static int start_worker(struct rn_worker *running, void *context)
         .write_timeout = server->options.write_timeout,
         .write_stall = server->options.write_timeout / RN_SECOND * server->options.rate_min,
     };
+    worker->idle_time = server->options.idle_timeout;
     worker->stop.run = on_stop;
     worker->resume.run = on_resume;
     rn_worker_set_local(running, worker);

@@ -26,6 +26,10 @@ enum {
     RN_HTTP_ADDRESS_ROW = 1 << 16,
 };
 
+/* How long a connection without a request stays open once the server drains, or others wait for its
+ * place: a client that sent one just then gets its answer. */
+#define RN_HTTP_GRACE (250 * RN_MILLISECOND)
+
 struct rn_http_worker;
 
 struct rn_websocket {
@@ -138,6 +142,7 @@ struct rn_http_worker {
     struct rn_http_worker *next; /* of the same server */
     struct rn_stream_kind kind; /* of its connections' drivers */
     rn_ns date_until;           /* `prefix` is right until then */
+    rn_ns idle_time;            /* idle_timeout, or less while places are scarce */
     uint8_t log_level;        /* enum rn_log_level */
     bool draining;
     bool late;  /* and no connection comes any more */

@@ -1,9 +1,10 @@
 """What one client may take of the server, and what becomes of the others meanwhile."""
 import socket
+import time
 
 import pytest
 
-from client import Connection, request, status
+from client import Connection, fetch, request, status
 from server import wait_until
 
 PLAIN = request("GET", "/plaintext")
@@ -37,6 +38,25 @@ def test_last_of_its_requests_closes_a_connection(httpd):
             assert [answer.closes() for answer in answers] == [False, False, True]
             assert all(answer.body == b"Hello, World!" for answer in answers)
             assert connection.read_to_end() == b""
+
+
+# Slow clients
+
+def test_a_body_that_never_stops_but_drips_is_given_up(httpd):
+    """No pause comes near the idle timeout, and yet it isn't endured."""
+    server = httpd("--echo", "--idle-timeout", 1)
+    with Connection(server.address) as connection:
+        connection.send(request("POST", "/", [("Content-Length", "100000")]))
+        for _ in range(1000):   # the echo has begun, so its end is a reset
+            try:
+                connection.sock.sendall(b"x")
+                connection.sock.recv(65536)
+                time.sleep(0.05)
+            except OSError:
+                break
+        else:
+            raise AssertionError("it drips on")
+    assert fetch(server.address, "POST", body=b"alive").body == b"alive"
 
 
 # Connections of one address
@@ -128,3 +148,17 @@ def test_who_finds_no_room_waits(httpd):
         client.close()
     wait_until(lambda: total(server.address, "connections") == 1)
     assert total(server.address, "refused") == before
+
+
+def test_who_is_idle_makes_room_for_who_waits(httpd):
+    """Connections that are kept alive and have nothing to ask don't keep others out; when the
+    crowd is gone they may be idle again."""
+    server = httpd("--max-connections", 4, "--idle-timeout", 600)
+    for client in hold(server.address, 20):
+        client.close()
+    wait_until(lambda: total(server.address, "connections") == 1)
+    kept, = hold(server.address, 1)
+    time.sleep(0.5)
+    kept.sendall(PLAIN)
+    assert kept.recv(4096).startswith(b"HTTP/1.1 200 ")
+    kept.close()

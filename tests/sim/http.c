@@ -75,7 +75,7 @@ void client_failed(const char *what, int64_t result)
 
 static void failed(struct client *client, const char *what, int64_t result)
 {
-    bool refused = site.crowded && !client->answered; /* and the 503 may not have come through */
+    bool refused = site.crowded; /* by a 503, or by its end when it was idle and others waited */
     bool polite = client->manner == POLITE || (client->manner == DEAF && run.weather < ROUGH);
     if (polite && !client->failed && !refused) client_failed(what, result);
     client->failed = true;
