@@ -97,11 +97,11 @@ struct rn_resolver {
 
 /* ---- The files ------------------------------------------------------------------------------- */
 
+/* Of a file that isn't there, zeros. */
 static struct stamp stamp_of(const char *path)
 {
-    struct rn_k_statx info;
-    if (rn_sys_statx(RN_K_AT_FDCWD, path, 0, RN_K_STATX_BASIC_STATS, &info) < 0)
-        return (struct stamp){0};
+    struct rn_k_statx info = {0};
+    (void)rn_sys_statx(RN_K_AT_FDCWD, path, 0, RN_K_STATX_BASIC_STATS, &info);
     return (struct stamp){info.stx_ino, info.stx_size,
                           (uint64_t)info.stx_mtime.tv_sec * RN_SECOND + info.stx_mtime.tv_nsec};
 }
