@@ -81,7 +81,7 @@ def test_each_is_short_and_is_tested_here():
         assert f'"{source.stem}"' in text, source.name
 
 
-@pytest.mark.parametrize("style", ("echo_async", "echo_poll", "echo_fiber"))
+@pytest.mark.parametrize("style", ("echo_async", "echo_poll", "echo_fiber", "echo_calls"))
 def test_echo(start, style):
     port = start(style)
     with dial(port):  # one that says nothing keeps nobody else waiting
