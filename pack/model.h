@@ -35,6 +35,7 @@ enum {
     SLOT_BITS = 18,  /* contexts overlap as chance has it */
     NOVICE = 3072,   /* up to here it learns twice as fast */
     RECENT_BITS = 14,
+    RELATIVE_MAX = 1 << 14,
 };
 
 /* Where a byte stands: in an instruction, or in data. */
@@ -47,7 +48,7 @@ struct model {
     uint32_t recent[1 << RECENT_BITS]; /* what followed the same three bytes the last time */
     int16_t slots[(1 << SLOT_BITS) + 256];
     uint32_t relative_count;
-    uint32_t relative[1 << 14]; /* where operands are that are relative to where they stand */
+    uint32_t relative[RELATIVE_MAX]; /* where operands are that are relative to where they stand */
 };
 
 /* What the shape of an instruction says of the byte to come. */

@@ -93,6 +93,13 @@ struct layout {
     struct image image;
 };
 
+/* The instruction in front of the first: SYSCALL, SVC. */
+#ifdef PACK_AARCH64
+static const uint8_t call[] = {0x01, 0x00, 0x00, 0xd4};
+#else
+static const uint8_t call[] = {0x0f, 0x05};
+#endif
+
 /* Two segments, as src/sys/free.ld makes them: code, and what is written to. The head of the file
  * isn't needed any more. */
 static struct layout make_image(uint8_t *image, const uint8_t *program, const char *name)
@@ -103,14 +110,15 @@ static struct layout make_image(uint8_t *image, const uint8_t *program, const ch
     if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_type != ET_DYN || code->p_vaddr ||
         code->p_type != PT_LOAD || code->p_flags != (PF_R | PF_X) || data->p_type != PT_LOAD ||
         data->p_flags != (PF_R | PF_W) || !(text->sh_flags & SHF_EXECINSTR) ||
-        text->sh_addr + text->sh_size != code->p_filesz)
+        text->sh_addr + text->sh_size != code->p_filesz ||
+        memcmp(program + elf->e_entry - sizeof call, call, sizeof call))
         fail("not as src/sys/free.ld makes it:", name);
     memcpy(image + text->sh_addr, program + text->sh_offset, text->sh_size);
     memcpy(image + data->p_vaddr, program + data->p_offset, data->p_filesz);
     return (struct layout){
         .memory_end = (data->p_vaddr + data->p_memsz + PAGE - 1) & ~(uint64_t)(PAGE - 1),
         .code_end = (code->p_memsz + PAGE - 1) & ~(uint64_t)(PAGE - 1),
-        .entry = elf->e_entry,
+        .entry = elf->e_entry - sizeof call,
         .image = {text->sh_addr, code->p_filesz, data->p_vaddr, data->p_vaddr + data->p_filesz},
     };
 }
@@ -162,7 +170,10 @@ static void encode(struct coder *coder, struct model *model, uint8_t *image, str
     struct place place = {0};
     make_classes(model);
     for (size_t at = layout.start; at < layout.text; at++)
-        note(model, &place, at, image[at]);
+        if (model->relative_count < RELATIVE_MAX)
+            note(model, &place, at, image[at]);
+        else
+            fail("too many operands to make absolute", "");
     filter(model, image, layout, 0);
     *model = (struct model){0};
     coder->range = UINT64_MAX;

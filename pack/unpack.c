@@ -49,7 +49,8 @@ static void make_visible(uint64_t from, uint64_t size)
     __asm__ volatile("dsb ish\n isb" ::: "memory");
 }
 
-__asm__(".globl _start\n_start:\n mov x29, xzr\n bl unpack\n br x0\n");
+__asm__(".globl _start\n_start:\n mov x29, xzr\n bl unpack\n mov x2, x0\n"
+        "adr x0, __ehdr_start\n adr x1, end\n sub x1, x1, x0\n mov x8, #215\n br x2\n");
 #else
 enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_MPROTECT = 10 };
 
@@ -68,8 +69,13 @@ ONCE static long call(long number, long a, long b, long c, long d)
 
 static void make_visible(uint64_t from, uint64_t size) {}
 
-__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n call unpack\n jmp *%rax\n");
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n call unpack\n mov %rax, %rdx\n"
+        "lea __ehdr_start(%rip), %rdi\n lea end(%rip), %rsi\n sub %edi, %esi\n"
+        "push $11\n pop %rax\n jmp *%rdx\n");
 #endif
+
+/* In front of the program's first instruction is a system call, which then is munmap(2) of all that
+ * is here: a process has no code but what it needs. */
 
 /* The program, as pack wrote it. */
 __asm__(".section .rodata.packed,\"a\"\npacked:\n.incbin \"" PACKED "\"\n.text\n");

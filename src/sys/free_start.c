@@ -29,6 +29,7 @@ __attribute__((section(".data.rel.ro"))) uintptr_t __stack_chk_guard = 0;
 __asm__(".pushsection .text._start, \"ax\", @progbits\n"
         ".globl _start\n"
         ".type _start, @function\n"
+        "    syscall\n" /* by which the unpacker goes: pack/unpack.c */
         "_start:\n"
         "    endbr64\n"
         "    xor %ebp, %ebp\n" /* the end of the chain of frames */
@@ -69,6 +70,7 @@ static inline void set_thread_pointer(uintptr_t pointer)
 __asm__(".pushsection .text._start, \"ax\", @progbits\n"
         ".globl _start\n"
         ".type _start, @function\n"
+        "    svc #0\n" /* by which the unpacker goes: pack/unpack.c */
         "_start:\n"
         "    hint #34\n"     /* bti c */
         "    mov x29, #0\n" /* the end of the chain of frames */
