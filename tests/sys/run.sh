@@ -129,5 +129,27 @@ else
             FREE_CC="clang --target=$arm" WARN="$clang_warn" && emulated aarch64-clang
 fi
 
+# Tasks and fibers: tests/sys/tasks.c.
+like_hosted() { # NAME [emulator]
+    name=$1
+    run "$@"
+    [ -s "$work/tasks.txt" ] && diff "$work/tasks.txt" "$work/$name.txt"
+    report "$name: says the same as hosted" $?
+}
+
+if build tasks build/hosted/tests/tasks; then
+    run tasks
+    dies tasks
+fi
+build tasks-asan build/hosted-asan/tests/tasks SAN=asan && like_hosted tasks-asan
+build tasks-tsan build/hosted-tsan/tests/tasks SAN=tsan && like_hosted tasks-tsan
+build tasks-free build/tests/tasks && like_hosted tasks-free && dies tasks-free
+build tasks-free-debug build/debug/tests/tasks DEBUG=1 && like_hosted tasks-free-debug
+if [ "$host" != aarch64 ] && command -v $arm-gcc >/dev/null && command -v qemu-aarch64 >/dev/null
+then
+    build tasks-aarch64 build/aarch64/tests/tasks ARCH=aarch64 &&
+        like_hosted tasks-aarch64 qemu-aarch64 && dies tasks-aarch64 qemu-aarch64
+fi
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
