@@ -54,7 +54,8 @@ struct rn_fd_ops {
     int (*set_option)(int handle, int level, int option, const void *value, uint32_t len);
     int (*get_option)(int handle, int level, int option, void *value, uint32_t *len);
     /* Blocks the thread, or parks the fiber, until one of them is ready, or the time; RN_NEVER; 0:
-     * only looks. How many are ready: 0 at the time; -EINTR, -ECANCELED, RN_E_MISUSE. */
+     * only looks. How many are ready, perhaps without saying which; 0 at the time; -EINTR,
+     * -ECANCELED, RN_E_MISUSE. Who only looks is told which. */
     int (*wait)(struct rn_fd_wait *waits, size_t count, rn_ns deadline);
 };
 extern const struct rn_fd_ops rn_fd_kernel; /* net/fd_kernel.c */

@@ -93,12 +93,7 @@ static int kernel_wait(struct rn_fd_wait *waits, size_t count, rn_ns deadline)
 {
     struct rn_k_timespec at_once = {0};
     if (deadline == 0) return poll_once(waits, count, &at_once);
-    if (rn_fiber_current()) {
-        int result = poll_once(waits, count, &at_once);
-        if (result) return result;
-        result = park(waits, count, deadline);
-        return result > 0 ? poll_once(waits, count, &at_once) : result;
-    }
+    if (rn_fiber_current()) return park(waits, count, deadline);
     if (rn_worker_current()) return RN_E_MISUSE;
     if (deadline == RN_NEVER) return poll_once(waits, count, NULL);
     rn_ns now = rn_clock_monotonic();

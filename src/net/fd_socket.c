@@ -464,6 +464,22 @@ static int tell_all(struct rn_pollfd *fds, size_t count, const struct rn_fd_wait
     return ready;
 }
 
+/* Looks, waits, and looks again: a wait doesn't say for what, and somebody else may have been there
+ * first. How many have events; 0 at the time. */
+static int poll_all(struct rn_pollfd *fds, size_t count, struct rn_fd_wait *waits, size_t held,
+                    rn_ns deadline)
+{
+    for (;;) {
+        int result = rn_fd_kernel.wait(waits, held, 0);
+        if (result < 0) return result;
+        int ready = tell_all(fds, count, waits);
+        if (ready || !deadline) return ready;
+        result = rn_fd_kernel.wait(waits, held, deadline);
+        if (result < 0) return result;
+        if (result == 0) deadline = 0;
+    }
+}
+
 int rn_fd_poll(struct rn_pollfd *fds, size_t count, int timeout_ms)
 {
     struct rn_fd_wait waits[RN_FD_POLL_MAX];
@@ -472,8 +488,7 @@ int rn_fd_poll(struct rn_pollfd *fds, size_t count, int timeout_ms)
     if (count > RN_FD_POLL_MAX) return -RN_K_EINVAL;
     if (timeout_ms > 0) deadline = rn_clock_monotonic() + (rn_ns)timeout_ms * RN_MILLISECOND;
     if (hold_all(fds, count, waits, &held) || timeout_ms == 0) deadline = 0;
-    int result = rn_fd_kernel.wait(waits, held, deadline);
-    if (result >= 0) result = tell_all(fds, count, waits);
+    int result = poll_all(fds, count, waits, held, deadline);
     for (size_t i = 0; i < held; i++) rn_fd_release(waits[i].file);
     return result;
 }
