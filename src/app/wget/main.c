@@ -168,7 +168,8 @@ static int run(const struct rn_runtime_options *options)
         int signal = rn_signals_wait(
             mask | RN_SIGNAL_BIT(RN_K_SIGUSR1) | RN_SIGNAL_BIT(RN_K_SIGWINCH), RN_NEVER);
         if (signal == RN_K_SIGWINCH) measure_terminal();
-        if (signal < 0 || !(mask & RN_SIGNAL_BIT(signal)) || ended_by) continue;
+        if (signal < 0 || !(mask & RN_SIGNAL_BIT(signal))) continue;
+        if (ended_by) return die_by(signal); /* it can't wait: for a reader who doesn't, say */
         ended_by = signal;
         rn_worker_post(rn_runtime_worker(runtime, 0), &node);
     }
