@@ -323,6 +323,8 @@ OTHERS = [
            ["unit test_http_time"]),
     Mutant("http: an address is never counted off", "http/server.c",
            "    count(conn, -1u);\n", "", ["e2e test_overload.py -k of_an_address"]),
+    Mutant("http: a mapped address is nobody's", "http/server.c",
+           "family == RN_IP4 || !address", "family == RN_IP4", ["unit test_http_server"]),
     Mutant("http: one connection more than an address may have", "http/server.c",
            "if (count(conn, 0) <= server", "if (count(conn, 0) - 1 <= server",
            ["e2e test_overload.py -k of_an_address"]),

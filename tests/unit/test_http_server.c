@@ -317,6 +317,39 @@ static void test_figures(void **state)
     bed_stop();
 }
 
+/* Whichever way an IPv4 address comes in, on a socket of its own or mapped into IPv6, it is the
+ * same. */
+static void test_mapped_addresses(void **state)
+{
+    struct rn_http_options options = bed_options(routes, RN_COUNT(routes));
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    struct rn_address address;
+    socklen_t len = sizeof any;
+    int off = 0, fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), fds[3];
+    if (fd < 0) skip(); /* a kernel without IPv6 */
+    assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof any), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&any, &len), 0);
+    options.address_connections_max = 2;
+    assert_int_equal(rn_http_server_new(&bed_server, &options), 0);
+    assert_int_equal(rn_http_server_adopt(bed_server, fd), 0);
+    assert_int_equal(rn_address_parse(&address, "127.0.0.1", 0), 0);
+    assert_int_equal(rn_http_server_listen(bed_server, &address), 0);
+    assert_int_equal(rn_http_server_start(bed_server), 0);
+    const uint16_t ports[] = {ntohs(any.sin6_port), rn_address_port(&address)};
+    for (unsigned i = 0; i < RN_COUNT(fds); i++) {
+        bed_port = ports[i % 2];
+        fds[i] = dial();
+        if (i < 2) send_all(fds[i], GET("/any"));
+        read_answer(fds[i], false);
+        assert_int_equal(answer.status, i < 2 ? 200 : 503);
+    }
+    assert_int_equal(bed_figures().refused_address, 1);
+    for (unsigned i = 0; i < RN_COUNT(fds); i++) close(fds[i]);
+    bed_stop();
+}
+
 /* One accepts, and each gets as many as the others. */
 static void test_accept_shared(void **state)
 {
@@ -363,6 +396,7 @@ int main(void)
         on_each(test_drain),
         on_each(test_connections_max),
         on_each(test_figures),
+        on_each(test_mapped_addresses),
         on_each(test_accept_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
