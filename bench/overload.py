@@ -101,11 +101,11 @@ def row(step, figures, peak):
 
 def measure(backend, limit, seconds, root):
     with Server(backend, limit, root) as server:
-        able = good(server.load(seconds, "--connections", 16))
+        able = good(server.load(seconds, "--connections", 64))
         found = [(step, offer(server, able * step, seconds)) for step in STEPS]
     peak = max(able, *(good(figures) for _, figures in found))
     print(f"\n{backend}, {f'--max-connections {limit}' if limit else 'no limit'}: "
-          f"{able:.0f} a second in a closed loop of 16 connections\n")
+          f"{able:.0f} a second in a closed loop of 64 connections\n")
     print("|", " | ".join(COLUMNS), "|")
     print("|", " | ".join(["---:"] * len(COLUMNS)), "|")
     for step, figures in found:

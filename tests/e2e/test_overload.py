@@ -154,7 +154,10 @@ def test_who_is_idle_makes_room_for_who_waits(httpd):
     """Connections that are kept alive and have nothing to ask don't keep others out; when the
     crowd is gone they may be idle again."""
     server = httpd("--max-connections", 4, "--idle-timeout", 600)
-    for client in hold(server.address, 20):
+    held = hold(server.address, 20)
+    for client in held[:16]:
+        assert client.recv(1) == b""
+    for client in held:
         client.close()
     wait_until(lambda: total(server.address, "connections") == 1)
     kept, = hold(server.address, 1)
