@@ -14,6 +14,7 @@ struct call {
     rn_ns wait;
     rn_ns took;
     rn_waker waker;
+    struct rn_address peer;
     struct rn_op op;
     bool done;
 };
@@ -28,6 +29,7 @@ static enum rn_poll call_run(struct rn_task *task, struct rn_cx *cx)
     RN_AWAIT(&call->co, &call->connect.future, cx);
     call->took = cx->now - call->took;
     if (call->connect.result >= 0) {
+        assert_int_equal(rn_peer_address(call->connect.result, &call->peer), 0);
         rn_stream_close(call->connect.stream, &call->op, cx);
         RN_AWAIT(&call->co, &call->op, cx);
     }
@@ -163,6 +165,49 @@ static void one_address_after_the_other_is_tried(void **state)
     net_each(names);
 }
 
+/* Whether there is IPv6 here, if only to the host itself. */
+static bool has_ip6(void)
+{
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_port = 1,
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool yes = fd >= 0 && connect(fd, (void *)&loopback, sizeof loopback) == 0;
+    if (fd >= 0) close(fd);
+    return yes;
+}
+
+static void families(void)
+{
+    struct call call;
+    uint16_t port = 0;
+    bool ip6 = has_ip6();
+    server_start("");
+    write_file(server.hosts, "::1 many\n::ffff:7f00:9 many\n127.0.0.1 many\n");
+    int fd = listen_at("127.0.0.1", &port, 16), fd6 = ip6 ? listen_at("::1", &port, 16) : -1;
+    assert_true(connect_by(&call, "both.test", port, 0) >= 0); /* nothing known: AAAA, if at once */
+    assert_true(connect_by(&call, "both.test", port, 0) >= 0); /* both are */
+    assert_int_equal(rn_address_family(&call.peer), ip6 ? RN_IP6 : RN_IP4);
+    assert_int_equal(__builtin_popcount(call.connect.tried), 1);
+    assert_true(connect_by(&call, "four.test", port, 0) >= 0);
+    assert_int_equal(rn_address_family(&call.peer), RN_IP4);
+    /* After one of IPv6 it is the other family's turn, and not that of the second of IPv6, although
+     * somebody is there. */
+    int other = listen_at("127.0.0.9", &port, 16);
+    if (fd6 >= 0) close(fd6);
+    assert_true(connect_by(&call, "many", port, 0) >= 0);
+    assert_int_equal(rn_address_family(&call.peer), RN_IP4);
+    assert_int_equal(__builtin_popcount(call.connect.tried), ip6 ? 2 : 1);
+    close(other);
+    close(fd);
+    server_stop();
+}
+
+static void ip6_is_tried_first_and_then_they_take_turns(void **state)
+{
+    (void)state;
+    net_each(families);
+}
+
 static void one_family(void)
 {
     struct call call;
@@ -274,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_need_no_name),
         cmocka_unit_test(one_address_after_the_other_is_tried),
+        cmocka_unit_test(ip6_is_tried_first_and_then_they_take_turns),
         cmocka_unit_test(a_family_that_does_not_come_is_not_waited_for),
         cmocka_unit_test(the_next_attempt_does_not_wait_for_the_last),
         cmocka_unit_test(only_so_many_attempts_are_made_at_a_time),
