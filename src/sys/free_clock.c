@@ -28,7 +28,7 @@ static int kernel_clock(int clock, struct rn_k_timespec *time)
     return rn_sys_clock_gettime(clock, time);
 }
 
-int (*rn_clock_source)(int clock, struct rn_k_timespec *time) = kernel_clock;
+RN_SET_AT_START int (*rn_clock_source)(int clock, struct rn_k_timespec *time) = kernel_clock;
 
 void rn_clock_setup(uintptr_t vdso)
 {

@@ -22,8 +22,7 @@ __attribute__((noreturn)) void __stack_chk_fail(void);
 extern const uint8_t __ehdr_start[] RN_FROM_LINKER, rn_code_end[] RN_FROM_LINKER;
 extern const uint8_t rn_constants[] RN_FROM_LINKER, rn_constants_end[] RN_FROM_LINKER;
 
-/* The canary, constant too. */
-__attribute__((section(".data.rel.ro"))) uintptr_t __stack_chk_guard = 0;
+RN_SET_AT_START uintptr_t __stack_chk_guard = 0;
 
 #if defined(__x86_64__)
 __asm__(".pushsection .text._start, \"ax\", @progbits\n"
@@ -136,9 +135,10 @@ void rn_start(uintptr_t *stack)
     for (; pair[0] != RN_K_AT_NULL; pair += 2)
         if (pair[0] < RN_COUNT(told)) told[pair[0]] = pair[1];
     memcpy(&__stack_chk_guard, (const void *)told[RN_K_AT_RANDOM], sizeof __stack_chk_guard);
-    protect(told[RN_K_AT_HWCAP2]);
+    __stack_chk_guard <<= 8; /* its first byte ends a text that runs into it */
     rn_assert(rn_tls_size() <= sizeof storage);
     set_thread_pointer(rn_tls_make(storage));
     rn_clock_setup(told[RN_K_AT_SYSINFO_EHDR]);
+    protect(told[RN_K_AT_HWCAP2]);
     rn_sys_exit_group(rn_main(argc, argv, envp));
 }

@@ -21,6 +21,13 @@ uintptr_t rn_tls_make(void *memory);
 /* The canary of the stack protector, by the name that gcc and clang know. */
 extern uintptr_t __stack_chk_guard;
 
+/* Written while the program starts, and constant from then on. */
+#ifdef RN_FREESTANDING
+#define RN_SET_AT_START __attribute__((section(".data.rel.ro")))
+#else
+#define RN_SET_AT_START /* in tests */
+#endif
+
 /* Where free.ld has put what this layer must know of. */
 #define RN_FROM_LINKER __attribute__((visibility("hidden")))
 

@@ -176,7 +176,8 @@ def test_no_page_is_written_and_executed(running):
 def test_constants_can_not_be_written(running):
     server = running()
     at, base = symbols(), code_begins(server)
-    assert at["rn_constants"] < at["__stack_chk_guard"] < at["rn_constants_end"]
+    for name in ("__stack_chk_guard", "rn_clock_source", "rn_backend_uring"):
+        assert at["rn_constants"] < at[name] < at["rn_constants_end"]
     assert at["rn_constants_end"] % 4096 == 0
     assert permissions(server, base + at["_start"]) == "r-xp"
     for address in range(at["rn_constants"], at["rn_constants_end"], 4096):
@@ -194,6 +195,7 @@ def test_each_start_has_its_own_addresses_and_canary(running):
         with open(f"/proc/{server.pid}/mem", "rb") as memory:
             memory.seek(base + at["__stack_chk_guard"])
             canary = memory.read(8)
+        assert canary[0] == 0
         stack = next(row[0] for row in areas(server) if row[3] == "[stack]")
         seen.append((base, stack, canary))
     assert all(len(set(values)) == 3 for values in zip(*seen))
