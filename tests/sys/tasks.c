@@ -105,7 +105,7 @@ static int64_t call(void *argument)
     return 0;
 }
 
-/* Arithmetic across switches: registers that a function must preserve, the floating-point ones too. */
+/* Arithmetic across switches, in registers that a function must preserve. */
 static int64_t compute(void *argument)
 {
     double value = 1, step = (double)(intptr_t)argument;
