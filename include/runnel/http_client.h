@@ -46,7 +46,9 @@ enum {
 /* ---- Clients --------------------------------------------------------------------------------- */
 
 struct rn_http_client_options {
-    uint32_t connections_max;          /* in all, idle ones too; 0: 64 */
+    /* In all, idle ones too; 0: 64. The worker's pool is to have two buffers for each: with fewer,
+     * content that goes both ways can wait for itself. */
+    uint32_t connections_max;
     uint32_t connections_per_host_max; /* 0: 6. Further calls wait, first come, first served */
     rn_ns idle_timeout;                /* of a connection that is kept; 0: 30 s */
     rn_ns connect_timeout;             /* resolving, connecting, a proxy's tunnel; 0: 30 s */

@@ -182,10 +182,9 @@ static bool on_head(struct rn_http_call *call)
         rn_http_call_fail(call, -RN_K_EACCES);
         return false;
     }
-    /* Who refuses or closes doesn't want the rest (RFC 9112, section 9.3). */
-    if (!all_sent && (response->status >= 300 || !response->message.keep_alive ||
-                      call->flags & RN_HTTP_HOLDING))
-        call->flags |= RN_HTTP_STOPPED;
+    /* Who refuses or sends elsewhere doesn't want the rest; any other may wait for it, also one
+     * that closes the connection behind it. */
+    if (!all_sent && response->status >= 300) call->flags |= RN_HTTP_STOPPED;
     call->content_length = framing == RN_HTTP1_NO_BODY  ? 0
                            : framing == RN_HTTP1_LENGTH ? response->message.content_length
                                                         : RN_HTTP_LENGTH_UNKNOWN;
@@ -204,6 +203,11 @@ static bool on_head(struct rn_http_call *call)
         }
         begin_anew(call);
         return false;
+    }
+    if (call->flags & RN_HTTP_HOLDING) {
+        call->flags &= (uint16_t)~RN_HTTP_HOLDING;
+        rn_http_call_output(call);
+        if (!call->connection) return false;
     }
     if (framing == RN_HTTP1_NO_BODY && all_sent && rn_op_inflight(&call->connection->send))
         call->flags |= RN_HTTP_LATE;

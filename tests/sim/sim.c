@@ -28,7 +28,7 @@ void world_begin(void);
 
 static const struct workload *const workloads[] = {
     &workload_http, &workload_websocket, &workload_udp, &workload_tasks, &workload_storm,
-    &workload_upgrade, &workload_names, &workload_files, &workload_polls,
+    &workload_upgrade, &workload_names, &workload_files, &workload_polls, &workload_calls,
     &workload_fibers,
 };
 static const char *const weathers[] = {"quiet", "slow", "rough", "stormy"};

@@ -377,6 +377,34 @@ static void early_answer(void)
     finish(3);
 }
 
+/* Not before the answer's head has come. */
+static rn_ssize give_late(struct rn_http_call *call, uint64_t at, void *to, size_t cap)
+{
+    if (call->phase != RN_HTTP_BODY) return -EAGAIN;
+    memcpy(to, "x\r\n\r\n" + at, 1);
+    return 1;
+}
+
+/* A server that takes it answers early, too: it gets the rest, even if it closes behind it. */
+static void early_success(void)
+{
+    static const struct script_step steps[] = {
+        {OK "Connection: close\r\n\r\n", SCRIPT_HEAD}, {"got it", SCRIPT_CLOSE}, {NULL, 0}};
+    begin(steps);
+    struct fetch *fetch = fetch_new("PUT", "http://h/");
+    fetch->call.body_read = give_late;
+    fetch->call.body_length = 5;
+    assert_fetched(push(fetch), 200, "got it");
+    assert_string_equal(script.requests[1], "x\r\n\r\n");
+    finish(2);
+    begin(steps);
+    fetch = with_body("PUT", "x\r\n\r\n");
+    fetch->call.expect_continue = true;
+    fetch_start(fetch);
+    assert_fetched(fetch_wait(fetch), 200, "got it");
+    finish(2);
+}
+
 /* ---- Ending early ---------------------------------------------------------------------------- */
 
 static void ended_early(void)
@@ -471,8 +499,8 @@ int main(void)
         client_test(simple), client_test(fields), client_test(refused_fields), client_test(bodies),
         client_test(bad_bodies), client_test(expectations), client_test(patience),
         client_test(broken_servers), client_test(endless_heads), client_test(too_much),
-        client_test(early_answer), client_test(ended_early), client_test(cancelled),
-        client_test(nobody_there), client_test(without_buffers),
+        client_test(early_answer), client_test(early_success), client_test(ended_early),
+        client_test(cancelled), client_test(nobody_there), client_test(without_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
