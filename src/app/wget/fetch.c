@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "sys/sys.h"
 
-enum { RATE_STEPS = 16 }; /* so often a second the rate is seen to */
+enum { RATE_STEPS = 16 }; /* so often a second the rate is seen to, at least */
+#define RATE_SLACK (RN_SECOND / 10)
 
 /* ---- Failing --------------------------------------------------------------------------------- */
 
@@ -115,9 +116,11 @@ static rn_ns write_some(struct job *job, struct rn_cx *cx)
     }
     if (!fetcher.rate) return 0;
     rn_ns now = rn_clock_monotonic();
-    if (fetcher.paid_until < now) fetcher.paid_until = now;
+    /* A pause that was a little too long is made up for, a server that was slow is not. */
+    if (!fetcher.paid_until) fetcher.paid_until = now;
+    if (fetcher.paid_until + RATE_SLACK < now) fetcher.paid_until = now - RATE_SLACK;
     fetcher.paid_until += len * RN_SECOND / fetcher.rate;
-    return fetcher.paid_until - now;
+    return fetcher.paid_until > now ? fetcher.paid_until - now : 0;
 }
 
 /* ---- Ending ---------------------------------------------------------------------------------- */

@@ -59,7 +59,13 @@ static int split(struct output *output, const char *path)
     return fd < 0 ? fd : 0;
 }
 
-/* Takes NAME.part, if there is one, for this program alone. */
+/* For this program alone; where the file system knows no locks, for all. */
+static int lock(int fd)
+{
+    return rn_sys_flock(fd, RN_K_LOCK_EX | RN_K_LOCK_NB) == -RN_K_EAGAIN ? -RN_K_EBUSY : 0;
+}
+
+/* Takes NAME.part, if there is one. */
 static int open_part(struct output *output)
 {
     struct rn_k_statx info;
@@ -68,11 +74,11 @@ static int open_part(struct output *output)
     if (fd == -RN_K_ENOENT) return 0;
     if (fd < 0) return fd;
     output->fd = fd;
-    int result = rn_sys_flock(fd, RN_K_LOCK_EX | RN_K_LOCK_NB);
+    int result = lock(fd);
     if (result == 0)
         result = rn_sys_statx(fd, "", RN_K_AT_EMPTY_PATH, RN_K_STATX_BASIC_STATS, &info);
     if (result == 0 && !is_regular(&info)) result = -RN_K_EEXIST;
-    if (result < 0) return result == -RN_K_EAGAIN ? -RN_K_EBUSY : result;
+    if (result < 0) return result;
     output->size = info.stx_size;
     output->part_mtime = info.stx_mtime.tv_sec;
     output->adopt = false;
@@ -127,7 +133,7 @@ static int create(struct output *output)
         output->made_as[text.len] = 0;
     }
     output->fd = rn_sys_openat(output->dir, output->made_as, flags, 0666);
-    if (output->fd >= 0) return rn_sys_flock(output->fd, RN_K_LOCK_EX | RN_K_LOCK_NB);
+    if (output->fd >= 0) return lock(output->fd);
     int result = output->fd;
     if (!output->resume) output->made_as[0] = 0;
     return result;
