@@ -48,7 +48,7 @@ ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "wget", 
                    "stress", "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names",
-                 "files", "polls", "fibers", "calls")
+                 "files", "polls", "fibers", "calls", "descriptors")
 SIM_RUNS = 2000  # seeds, of each
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
 ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),

@@ -168,6 +168,7 @@ int rn_sim_datagram_bind(struct rn_sim *sim, struct rn_sim_file *file, const voi
                          uint32_t len);
 int rn_sim_datagram_connect(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
                             uint32_t len);
+int rn_sim_datagram_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how);
 struct rn_sim_address *rn_sim_datagram_name(struct rn_sim_file *file, bool peer);
 int rn_sim_datagram_error(struct rn_sim_file *file); /* takes it */
 long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const void *from,

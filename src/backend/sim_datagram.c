@@ -30,6 +30,7 @@ struct rn_sim_datagrams {
     int error;
     uint8_t family;
     bool connected;
+    bool shut; /* nothing is waited for any more */
 };
 
 static struct rn_sim_datagrams *make(struct rn_sim *sim, int family, bool nonblock)
@@ -264,7 +265,7 @@ long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void 
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
     struct datagram *datagram = socket->queue;
     if (socket->error) return -rn_sim_datagram_error(file);
-    if (!datagram) return -RN_K_EAGAIN;
+    if (!datagram) return socket->shut ? 0 : -RN_K_EAGAIN;
     socket->queue = datagram->next;
     if (!socket->queue) socket->tail = &socket->queue;
     socket->bytes -= datagram->len;
@@ -300,7 +301,19 @@ static uint32_t datagram_poll(struct rn_sim *sim, struct rn_sim_file *file)
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
     bool full = socket->peer && socket->peer->count >= UNIX_MAX;
     return (socket->error ? (uint32_t)RN_K_POLLERR : 0) |
+           (socket->shut ? (uint32_t)(RN_K_POLLIN | RN_K_POLLRDHUP | RN_K_POLLHUP) : 0) |
            (socket->queue ? (uint32_t)RN_K_POLLIN : 0) | (full ? 0 : (uint32_t)RN_K_POLLOUT);
+}
+
+/* Who waits is woken whether it is connected or not. */
+int rn_sim_datagram_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how)
+{
+    struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
+    if (how == RN_K_SHUT_RDWR) {
+        socket->shut = true;
+        rn_sim_notify(sim, file, RN_K_POLLIN | RN_K_POLLRDHUP | RN_K_POLLHUP);
+    }
+    return socket->connected ? 0 : -RN_K_ENOTCONN;
 }
 
 static void datagram_close(struct rn_sim *sim, struct rn_sim_file *file)

@@ -538,24 +538,35 @@ static void hang_up(struct rn_sim *sim, struct rn_sim_stream *stream)
     unlink_stream(&sim->streams, stream, false);
 }
 
+static void stop_listening(struct rn_sim *sim, struct rn_sim_stream *stream)
+{
+    if (stream->state != LISTENING) return;
+    unlink_stream(&sim->listeners, stream, true);
+    for (struct rn_sim_stream *at = stream->backlog; at; at = at->next) {
+        at->close_resets = at->file.closed = true;
+        hang_up(sim, at);
+    }
+}
+
 static void stream_close(struct rn_sim *sim, struct rn_sim_file *file)
 {
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
-    if (stream->state == LISTENING) {
-        unlink_stream(&sim->listeners, stream, true);
-        for (struct rn_sim_stream *at = stream->backlog; at; at = at->next) {
-            at->close_resets = at->file.closed = true;
-            hang_up(sim, at);
-        }
-    }
+    stop_listening(sim, stream);
     hang_up(sim, stream);
 }
 
 int rn_sim_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how)
 {
     struct rn_sim_stream *stream = stream_of(file);
-    if (!stream) return file->vt == &rn_sim_datagram_vt ? -RN_K_ENOTCONN : -RN_K_ENOTSOCK;
-    if (!stream->family) return -RN_K_ENOTSOCK;
+    if (file->vt == &rn_sim_datagram_vt) return rn_sim_datagram_shutdown(sim, file, how);
+    if (!stream || !stream->family) return -RN_K_ENOTSOCK;
+    if (stream->state == LISTENING && how != RN_K_SHUT_WR) {
+        stop_listening(sim, stream);
+        stream->state = NEW;
+        stream->backlog = NULL;
+        rn_sim_notify(sim, &stream->file, EVERYTHING);
+        return 0;
+    }
     if (stream->state != CONNECTED || stream->reset) return -RN_K_ENOTCONN;
     if (how != RN_K_SHUT_WR) stream->shut_read = true;
     if (how != RN_K_SHUT_RD && !stream->shut_write) {

@@ -29,6 +29,8 @@ BUGS = (
      r"connect->over = !busy && ", "connect->over = "),
     ("a helper that is not woken", "src/core/helper.c",
      r"    if \(idle && result == 0\) ring\(pool, 1\);\n", ""),
+    ("a close that who waits doesn't hear of", "src/net/fd_table.c",
+     r"    if \(used && file->ops\) file->ops->interrupt\(file->handle\);\n", ""),
     ("who waits to write is not woken", "src/net/net_poll.c",
      r"    rn_wake\(rn_container_of\(op, struct rn_io, write\)->writer\);\n", ""),
     ("a fiber's closing that is cancelled", "src/net/fiber_net.c",
