@@ -315,23 +315,22 @@ def part_e2e(name):
 def part_wget():
     """The released program on every backend; the hosted one under ASan; the one for 64-bit ARM."""
     if not make("all") or not make("ARCH=aarch64", "all") or \
-            not make("SAN=asan", "build/hosted-asan/wget"):
+            not make("SAN=asan", "build/hosted-asan/httpd", "build/hosted-asan/wget"):
         return Tally(failed=["wget: the build failed"])
     tally = pytest_part("wget", *e2e_files("wget"))
-    tally.add(pytest_part("wget asan", *e2e_files("wget"), environment={
-        "RUNNEL_WGET": "build/hosted-asan/wget", "RUNNEL_BACKENDS": "uring",
-        "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}))
+    tally.add(pytest_asan("uring", ("wget",)))
     tally.add(pytest_part("wget aarch64", "tests/e2e/test_wget_servers.py", environment={
         "RUNNEL_WGET": "qemu-aarch64 build/aarch64/wget", "RUNNEL_BACKENDS": "epoll"}))
     return tally
 
 
 def pytest_asan(backend, parts):
-    """End-to-end tests on the hosted program; the sizes are those of another."""
+    """End-to-end tests on the hosted programs; the sizes are those of others."""
     files = [file for part in parts for file in e2e_files(part)]
     return pytest_part(f"asan {backend}", *files, "-k", "not size_of_the_program", environment={
-        "RUNNEL_HTTPD": "build/hosted-asan/httpd", "RUNNEL_BACKENDS": backend,
-        "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"})
+        "RUNNEL_HTTPD": "build/hosted-asan/httpd", "RUNNEL_WGET": "build/hosted-asan/wget",
+        "RUNNEL_BACKENDS": backend, "ASAN_OPTIONS": "detect_leaks=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1"})
 
 
 def part_asan():

@@ -35,7 +35,7 @@ LOADS = (
     ("ws", "/echo", ("--connections", 64), 1),
     ("ws", "/echo", ("--connections", 64, "--message", 16384), 0.1),
 )
-ASAN_PARTS = ("http", "static", "ws", "concurrent", "cli", "upgrade")
+ASAN_PARTS = ("http", "static", "ws", "concurrent", "cli", "upgrade", "wget")
 
 
 class Failed(Exception):
@@ -132,7 +132,7 @@ def fuzz():
 
 def asan():
     """All that part `asan` of make test does on one backend each, and more, on each of them."""
-    made("-j2", "SAN=asan", "build/hosted-asan/httpd")
+    made("-j2", "SAN=asan", "build/hosted-asan/httpd", "build/hosted-asan/wget")
     for backend in backends():
         tally = runner.pytest_asan(backend, ASAN_PARTS)
         if tally.failed:

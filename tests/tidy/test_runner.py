@@ -96,3 +96,9 @@ def test_part_that_says_nothing_or_the_wrong_thing_is_a_failure():
     assert runner.parse_part("ws", -9, "").text() == "0 passed, 1 failed"
     assert runner.parse_part("ws", 0, END.replace("FAILED: ws: bad\n", "")).passed == 7
     assert runner.parse_part("ws", 1, "3 passed, 0 failed\n").text() == "3 passed, 1 failed"
+
+
+def test_each_end_to_end_test_is_in_a_part():
+    files = {str(path.relative_to(runner.ROOT))
+             for path in (runner.ROOT / "tests/e2e").glob("test_*.py")}
+    assert files == {file for part in runner.PARTS for file in runner.e2e_files(part)}
