@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from client import Connection, request, status
+from client import TEXT, Connection, WebSocket, request, status
 from server import HUNG, wait_until
 
 PLAIN = request("GET", "/plaintext")
@@ -165,3 +165,14 @@ def test_who_is_idle_makes_room_for_who_waits(httpd):
     kept.sendall(PLAIN)
     assert kept.recv(4096).startswith(b"HTTP/1.1 200 ")
     kept.close()
+
+
+def test_the_last_place_goes_round(httpd):
+    """All others are taken for good, and each that has it is idle soon."""
+    server = httpd("--max-connections", 4, "--idle-timeout", 600)
+    sockets = [WebSocket(server.address) for _ in range(3)]
+    for client in hold(server.address, 4):
+        client.close()
+    for each in sockets:
+        each.echo(TEXT, b"still there")
+        each.close()

@@ -118,7 +118,7 @@ MODEL = [
            ["e2e test_concurrent_overload.py -k idle_makes_room"]),
     Mutant("limit: who becomes idle keeps the places", "http/conn.c",
            "conn->worker->idle_time", "options_of(conn)->idle_timeout",
-           ["e2e test_concurrent_overload.py -k idle_makes_room"]),
+           ["e2e test_concurrent_overload.py -k last_place"]),
     Mutant("limit: paused workers aren't told", "http/server.c",
            "rn_worker_post(worker->worker, &worker->resume);", ";",
            ["model server, the connection limit"]),
