@@ -229,7 +229,7 @@ static struct rn_http_options choose_options(uint32_t limit)
 void site_open(unsigned clients)
 {
     uint32_t limit = between(2, 24);
-    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients > limit,
+    site = (struct site){.patient = run.weather < ROUGH, .crowded = clients >= limit,
                          .is_unix = chance(5)};
     struct rn_http_options options = choose_options(clients ? limit : 64);
     make_files();

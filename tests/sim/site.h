@@ -31,7 +31,7 @@ struct site {
     bool is_unix;
     bool patient; /* its timeouts are so long that only a lost wakeup reaches them */
     bool shrinking; /* its largest file becomes shorter at times */
-    bool crowded; /* more clients than its limit of connections: it may refuse some */
+    bool crowded; /* its limit of connections is reached: it may refuse some, or end who is idle */
     uint32_t slices; /* that it was lent and has not given back */
 };
 extern struct site site;
