@@ -446,4 +446,38 @@ NAMES = [
            ["unit test_connect"]),
 ]
 
-ALL = MODEL + OTHERS + NAMES
+# The HTTP client.
+CALLS = [
+    Mutant("calls: 1xx without end", "proto/http1_exchange.c",
+           "return ++exchange->interims > RN_HTTP1_INTERIMS_MAX ? RN_E_LIMIT : head_len;",
+           "return head_len;", ["unit test_http1_exchange"]),
+    Mutant("calls: a response to HEAD has content", "proto/http1_exchange.c",
+           " || exchange->method == RN_HTTP1_HEAD", "", ["unit test_http1_exchange"]),
+    Mutant("calls: a line feed in a field", "proto/http1_emit.c",
+           "!is_token(name) || !is_all(value, RN_HTTP1_VALUE)", "!is_token(name)",
+           ["unit test_http1_emit"]),
+    Mutant("calls: a control in a URL", "proto/url_absolute.c",
+           "if (reference.ptr[i] < ' ' || reference.ptr[i] == 0x7F) return RN_E_PROTOCOL;",
+           "continue;", ["unit test_url_absolute"]),
+    Mutant("calls: credentials for another origin", "http/client_redirect.c",
+           "if (!rn_url_same_origin(&from, &to)) call->flags |= RN_HTTP_FOREIGN;", "",
+           ["unit test_client_redirect"]),
+    Mutant("calls: redirects without end", "http/client_redirect.c",
+           "if (call->redirects == max) return RN_E_LIMIT;", "", ["unit test_client_redirect"]),
+    Mutant("calls: a POST is sent twice", "http/client.c", 'idempotent[] = {"GET",',
+           'idempotent[] = {"POST", "GET",', ["unit test_client_pool"]),
+    Mutant("calls: what follows a response is taken for the next", "http/client.c",
+           "!(connection->in && connection->in->len);", "true;", ["unit test_client"]),
+    Mutant("calls: an answer is waited for without end", "http/client.c",
+           "delay = options->head_timeout;", "delay = RN_NEVER;", ["unit test_client"]),
+    Mutant("calls: who waits is forgotten", "http/client_pool.c",
+           "    serve_waiting(client);\n    if (client->closing", "    if (client->closing",
+           ["unit test_client_pool"]),
+    Mutant("buffered: a delimiter is looked for behind it", "net/buffered.c",
+           "    reader->seen = 0;\n    return finish(reader, data,",
+           "    return finish(reader, data,", ["unit test_buffered"]),
+    Mutant("websocket client: any subprotocol will do", "http/ws_client.c",
+           "if (!chosen.ptr) return true;", "return true;", ["unit test_ws_client"]),
+]
+
+ALL = MODEL + OTHERS + NAMES + CALLS
