@@ -28,6 +28,7 @@ PARTS = (  # the long ones first, so that both lanes end together
     "model",        # lock-free parts through every interleaving, and the mutants that it must find
     "fuzz",         # each parser and machine on its corpus and a few thousand inputs more
     "faults",       # each system call of a start, a service and a shutdown fails once
+    "wget-faults",  # each system call of a fetch fails, the first time and the last
     "sim",          # whole servers and clients in virtual time; the simulator itself
     "tsan",         # the threaded parts, and many workers, under the thread sanitizer
     "asan",         # httpd under ASan and UBSan, most of what follows
@@ -64,6 +65,7 @@ SCRIPTS = {
     "fuzz": (("fuzz-programs",), ("tests/fuzz/run.py", "--runs", "3000")),
     "model": (("build/model/model",), ("bash", "tests/model/run.sh")),
     "faults": (("faults-programs",), ("tests/faults/run.py",)),
+    "wget-faults": (("build/faults/asan/wget",), ("tests/faults/wget.py",)),
 }
 PROGRAM_TIMEOUT = 900
 PYTEST_TIMEOUT = 1800

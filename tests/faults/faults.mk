@@ -12,7 +12,10 @@ faults: faults-programs
 
 faults-programs: build/faults/asan/httpd build/faults/free/httpd
 
+build/faults/asan/wget: $(patsubst src/%.c,build/faults/asan/%.o,$(COMMON) $(call program,wget) $(LIBC_HOSTED)) \
+                        build/faults/asan/hook.o
 build/faults/asan/httpd: $(FAULTS_HOSTED)
+build/faults/asan/httpd build/faults/asan/wget:
 	$(CC) $(FAULTS_ASAN_FLAGS) -o $@ $^ -pthread
 
 build/faults/free/httpd: $(FAULTS_FREE)
