@@ -124,16 +124,25 @@ int rn_fiber_pool_init(struct rn_fiber_pool *pool, uint32_t count, size_t stack_
     return pool->base ? 0 : -RN_K_ENOMEM;
 }
 
+/* What the pool keeps of a stack, at its high end. */
+struct record {
+    uint8_t *next;      /* while it is free */
+    uintptr_t valgrind; /* its number there */
+};
+
+static struct record *record_of(const struct rn_fiber_pool *pool, uint8_t *stack)
+{
+    return (struct record *)(void *)(stack + pool->stack_size) - 1;
+}
+
 void rn_fiber_pool_fini(struct rn_fiber_pool *pool)
 {
     rn_assert(pool->used == 0);
+    for (uint32_t i = 0; i < pool->touched; i++) {
+        uint8_t *stack = pool->base + i * stride_of(pool) + GUARD;
+        rn_valgrind_request(RN_VALGRIND_STACK_WAS, record_of(pool, stack)->valgrind, 0);
+    }
     rn_unmap(pool->base, pool->count * stride_of(pool));
-}
-
-/* The last word of a stack that is free holds the next one. */
-static void **next_of(const struct rn_fiber_pool *pool, uint8_t *stack)
-{
-    return (void **)(void *)(stack + pool->stack_size) - 1;
 }
 
 static int take_stack(struct rn_fiber_pool *pool, uint8_t **stack)
@@ -142,14 +151,19 @@ static int take_stack(struct rn_fiber_pool *pool, uint8_t **stack)
     rn_lock_take(&pool->lock);
     if (pool->free) {
         *stack = pool->free;
-        pool->free = *next_of(pool, *stack);
+        pool->free = record_of(pool, *stack)->next;
     } else if (pool->touched == pool->count) {
         result = -RN_K_ENOBUFS;
     } else {
         uint8_t *guard = pool->base + pool->touched * stride_of(pool);
         *stack = guard + GUARD;
         result = rn_sys_mprotect(guard, GUARD, RN_K_PROT_NONE);
-        if (result == 0) pool->touched++;
+        if (result == 0) {
+            pool->touched++;
+            record_of(pool, *stack)->valgrind =
+                rn_valgrind_request(RN_VALGRIND_STACK_IS, (uintptr_t)*stack,
+                                    (uintptr_t)record_of(pool, *stack));
+        }
     }
     if (result == 0) pool->used++;
     rn_lock_leave(&pool->lock);
@@ -160,7 +174,7 @@ static void give_stack(struct rn_fiber_pool *pool, uint8_t *stack)
 {
     stack_is_new(stack, pool->stack_size);
     rn_lock_take(&pool->lock);
-    *next_of(pool, stack) = pool->free;
+    record_of(pool, stack)->next = pool->free;
     pool->free = stack;
     pool->used--;
     rn_lock_leave(&pool->lock);
@@ -170,13 +184,15 @@ static void give_stack(struct rn_fiber_pool *pool, uint8_t *stack)
 __attribute__((no_sanitize("address"), no_sanitize("thread"))) size_t
 rn_fiber_pool_peak(struct rn_fiber_pool *pool)
 {
-    size_t words = pool->stack_size / sizeof(uint64_t), deepest = words;
+    size_t words = (pool->stack_size - sizeof(struct record)) / sizeof(uint64_t), deepest = words;
+    rn_valgrind_request(RN_VALGRIND_QUIET, 1, 0);
     for (uint32_t i = 0; i < pool->touched; i++) {
         const uint64_t *stack = (const void *)(pool->base + i * stride_of(pool) + GUARD);
         size_t unused = 0;
         while (unused < deepest && !*(const volatile uint64_t *)&stack[unused]) unused++;
         deepest = unused;
     }
+    rn_valgrind_request(RN_VALGRIND_QUIET, (uintptr_t)-1, 0);
     return (words - deepest) * sizeof(uint64_t);
 }
 
@@ -247,8 +263,8 @@ int rn_fiber_init(struct rn_fiber *fiber, struct rn_fiber_pool *pool, int64_t (*
     int result = take_stack(pool, &fiber->stack);
     if (result < 0) return result;
     size_t index = (size_t)(fiber->stack - pool->base) / stride_of(pool);
-    fiber->resume = rn_context_make(fiber->stack + pool->stack_size - index % SHIFTS * SHIFT,
-                                    fiber_main, fiber);
+    uint8_t *top = (uint8_t *)record_of(pool, fiber->stack) - index % SHIFTS * SHIFT;
+    fiber->resume = rn_context_make(top, fiber_main, fiber);
     return 0;
 }
 

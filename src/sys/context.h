@@ -21,4 +21,15 @@ void *rn_context_make(void *top, void (*run)(void *argument), void *argument);
  * program when the stack changes under it. */
 bool rn_shadow_stack_active(void);
 
+/*
+ * A word to valgrind, where the program runs under it, and otherwise nothing: instructions that do
+ * nothing, which it takes for a request (valgrind's manual, "The Client Request mechanism").
+ */
+enum {
+    RN_VALGRIND_STACK_IS = 0x1501,  /* from a to b: its number */
+    RN_VALGRIND_STACK_WAS = 0x1502, /* that number */
+    RN_VALGRIND_QUIET = 0x1801,     /* 1: reports no errors of this thread; -1: does again */
+};
+uintptr_t rn_valgrind_request(uintptr_t request, uintptr_t a, uintptr_t b);
+
 #endif

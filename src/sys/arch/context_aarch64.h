@@ -83,3 +83,19 @@ bool rn_shadow_stack_active(void)
     __asm__ volatile("hint #40" : "+r"(feature)); /* chkfeat: clears what is enabled */
     return feature == 0;
 }
+
+uintptr_t rn_valgrind_request(uintptr_t request, uintptr_t a, uintptr_t b)
+{
+    uintptr_t arguments[6] = {request, a, b, 0, 0, 0};
+    register uintptr_t result __asm__("x3") = 0;
+    register uintptr_t *at __asm__("x4") = arguments;
+    __asm__ volatile("ror x12, x12, #3\n\t"
+                     "ror x12, x12, #13\n\t"
+                     "ror x12, x12, #51\n\t"
+                     "ror x12, x12, #61\n\t"
+                     "orr x10, x10, x10"
+                     : "+r"(result)
+                     : "r"(at)
+                     : "memory");
+    return result;
+}

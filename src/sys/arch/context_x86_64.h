@@ -86,3 +86,17 @@ bool rn_shadow_stack_active(void)
     __asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8" : "+a"(pointer));
     return pointer;
 }
+
+uintptr_t rn_valgrind_request(uintptr_t request, uintptr_t a, uintptr_t b)
+{
+    uintptr_t arguments[6] = {request, a, b, 0, 0, 0}, result = 0;
+    __asm__ volatile("rolq $3, %%rdi\n\t"
+                     "rolq $13, %%rdi\n\t"
+                     "rolq $61, %%rdi\n\t"
+                     "rolq $51, %%rdi\n\t"
+                     "xchgq %%rbx, %%rbx"
+                     : "+d"(result)
+                     : "a"(arguments)
+                     : "memory", "cc");
+    return result;
+}
