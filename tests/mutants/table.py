@@ -480,4 +480,36 @@ CALLS = [
            "if (!chosen.ptr) return true;", "return true;", ["unit test_ws_client"]),
 ]
 
-ALL = MODEL + OTHERS + NAMES + CALLS
+SOCKETS = [
+    Mutant("address: a dotted part may be in the middle", "net/ip.c",
+           "bool last = !text[len] || text[len] == ']' || text[len] == '%';", "bool last = true;",
+           ["unit test_address"]),
+    Mutant("address: any address has a zone", "net/ip.c",
+           "if (!scoped) return RN_E_MISUSE;", "(void)scoped;", ["unit test_address"]),
+    Mutant("poll style: the waker is of who asked first", "net/net_poll.c",
+           "*(reads ? &io->reader : &io->writer) = cx->waker;",
+           "rn_waker *of = reads ? &io->reader : &io->writer;\n    if (!of->worker) "
+           "*of = cx->waker;", ["unit test_net_poll"]),
+    Mutant("helper: the queue has no bound", "core/helper.c",
+           "pool->queued == setup.queue ? RN_E_LIMIT : 0", "0", ["unit test_helper"]),
+    Mutant("helper: what waits can't be cancelled", "core/helper.c",
+           "bool waits = helped->link;", "bool waits = false;", ["unit test_helper"]),
+    Mutant("file: a close can be cancelled", "net/file.c",
+           "file->op.flags |= RN_OP_CANCELLED;", "", ["unit test_file"]),
+    Mutant("file: io_uring isn't asked to", "net/file.c",
+           "rn_uring_file_calls(backend);", "0;", ["unit test_file"]),
+    Mutant("descriptors: the slot is given back in use", "net/fd_table.c",
+           "if (!last) return;", "(void)last;", ["unit test_fd_close"]),
+    Mutant("descriptors: a close that who waits doesn't hear of", "net/fd_table.c",
+           "if (used && file->ops) file->ops->interrupt(file->handle);", "(void)used;",
+           ["unit test_fd_close"]),
+    Mutant("descriptors: a blocking send takes a part", "net/fd_socket.c",
+           "bool all = bytes && (sends || ", "bool all = bytes && (", ["unit test_fd"]),
+    Mutant("descriptors: a connection taken without a number", "net/fd_socket.c",
+           "if (fd < 0) return fd;\n    int handle = listener->ops->accept(listener->handle, "
+           "address, len);",
+           "int handle = listener->ops->accept(listener->handle, address, len);\n    "
+           "if (fd < 0) return fd;", ["unit test_fd"]),
+]
+
+ALL = MODEL + OTHERS + NAMES + CALLS + SOCKETS

@@ -216,6 +216,8 @@ static int64_t streams(void *unused)
     struct side side;
     for (size_t i = 0; i < BYTES; i++) sent[i] = pattern(i);
     fd_pair(fds);
+    /* It can't take all at once. */
+    must(rn_fd_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)) == 0);
     side_start(&side, receive_all, &fds[1]);
     /* A blocking send takes all; here in twenty vectors, more than go out at once. */
     struct iovec parts[20];
