@@ -96,6 +96,20 @@ static inline int example_serve(void (*accepted)(struct rn_listener *listener, i
     return example_run(example_start_listener, &listener);
 }
 
+/* Runs an HTTP server until ctrl-C; *place: where it is while it runs. */
+static inline void example_serve_http(struct rn_http_options *options,
+                                      struct rn_http_server **place)
+{
+    example_signals(false);
+    options->backend = example_backend;
+    example_check(rn_http_server_new(place, options), "server");
+    example_check(rn_http_server_listen(*place, &example_address), "listen");
+    example_check(rn_http_server_start(*place), "start");
+    example_say_where(-1);
+    example_signals(true);
+    rn_http_server_stop(*place);
+}
+
 /* Runs a task on the first of so many workers, to its end: its result. */
 static inline int64_t example_complete(unsigned workers, struct rn_task *task)
 {

@@ -98,13 +98,6 @@ int main(int argc, char **argv)
         .routes = routes, .route_count = RN_COUNT(routes), .workers = 1};
     struct rn_http_server *server;
     example_arguments(argc, argv, "127.0.0.1:7000");
-    example_signals(false);
-    options.backend = example_backend;
-    example_check(rn_http_server_new(&server, &options), "server");
-    example_check(rn_http_server_listen(server, &example_address), "listen");
-    example_check(rn_http_server_start(server), "start");
-    example_say_where(-1);
-    example_signals(true);
-    rn_http_server_stop(server);
+    example_serve_http(&options, &server);
     return 0;
 }

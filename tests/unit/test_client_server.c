@@ -2,8 +2,7 @@
  * The client against the server, on each backend: content both ways at once, many calls at a time,
  * connections that are kept.
  */
-#include "client_bed.h"
-#include "http_bed.h"
+#include "both_bed.h"
 
 enum { LENGTH = 1 << 20 };
 
@@ -40,22 +39,6 @@ static const struct rn_http_route routes[] = {
     {"GET", "/empty", on_empty, NULL, NULL, 0},
 };
 
-static void open_both(void)
-{
-    static char address[32];
-    bed_start(routes);
-    snprintf(address, sizeof address, "127.0.0.1:%u", bed_port);
-    net_open(bed_backend);
-    client_open((struct rn_http_client_options){.connect_to = address});
-}
-
-static void close_both(void)
-{
-    client_close();
-    net_close();
-    bed_stop();
-}
-
 static rn_ssize give_made(struct rn_http_call *call, uint64_t at, void *to, size_t cap)
 {
     if (cap > LENGTH - at) cap = (size_t)(LENGTH - at);
@@ -66,7 +49,7 @@ static rn_ssize give_made(struct rn_http_call *call, uint64_t at, void *to, size
 static void content_both_ways(void **state)
 {
     struct fetch *fetches[6];
-    open_both();
+    open_both(routes);
     for (unsigned i = 0; i < RN_COUNT(fetches); i++) {
         fetches[i] = fetch_new("PUT", "http://h/echo");
         fetches[i]->call.body_read = give_made;
@@ -88,7 +71,7 @@ static void content_both_ways(void **state)
 
 static void kept_connections(void **state)
 {
-    open_both();
+    open_both(routes);
     for (unsigned i = 0; i < 50; i++) {
         assert_fetched(fetch_get("http://h/small"), 200, "hello");
         assert_fetched(fetch_get("http://h/empty"), 204, "");
@@ -103,7 +86,7 @@ static void many_calls(void **state)
 {
     enum { CALLS = 48 };
     static struct fetch *fetches[CALLS];
-    open_both();
+    open_both(routes);
     for (unsigned i = 0; i < CALLS; i++) {
         fetches[i] = fetch_new(i % 3 ? "GET" : "HEAD", "http://h/small");
         fetch_start(fetches[i]);

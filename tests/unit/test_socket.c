@@ -63,12 +63,28 @@ static bool has_ip6(void)
 
 /* ---- Options ----------------------------------------------------------------------------- */
 
+struct option {
+    int option, level, name, values[2];
+};
+
+/* Each value is set, is what the kernel has then, and is read back. */
+static void assert_option(int fd, const struct option *option)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        int value = -1, theirs = -1;
+        socklen_t len = sizeof theirs;
+        assert_int_equal(rn_socket_set(fd, option->option, option->values[k]), 0);
+        assert_int_equal(getsockopt(fd, option->level, option->name, &theirs, &len), 0);
+        assert_int_equal(theirs, option->values[k]);
+        assert_int_equal(rn_socket_get(fd, option->option, &value), 0);
+        assert_int_equal(value, option->values[k]);
+    }
+}
+
 static void options_are_set_and_read_back(void **state)
 {
     (void)state;
-    static const struct {
-        int option, level, name, values[2];
-    } table[] = {
+    static const struct option table[] = {
         {RN_SOCKET_REUSEADDR, SOL_SOCKET, SO_REUSEADDR, {1, 0}},
         {RN_SOCKET_REUSEPORT, SOL_SOCKET, SO_REUSEPORT, {1, 0}},
         {RN_SOCKET_KEEPALIVE, SOL_SOCKET, SO_KEEPALIVE, {1, 0}},
@@ -103,15 +119,7 @@ static void options_are_set_and_read_back(void **state)
     assert_true(fd >= 0);
     for (size_t i = 0; i < RN_COUNT(table); i++) {
         if (table[i].level == IPPROTO_IPV6 && !has_ip6()) continue;
-        for (unsigned k = 0; k < 2; k++) {
-            int value = -1, theirs = -1;
-            socklen_t len = sizeof theirs;
-            assert_int_equal(rn_socket_set(fd, table[i].option, table[i].values[k]), 0);
-            assert_int_equal(getsockopt(fd, table[i].level, table[i].name, &theirs, &len), 0);
-            assert_int_equal(theirs, table[i].values[k]);
-            assert_int_equal(rn_socket_get(fd, table[i].option, &value), 0);
-            assert_int_equal(value, table[i].values[k]);
-        }
+        assert_option(fd, &table[i]);
     }
     close(fd);
 }
@@ -120,9 +128,7 @@ static void options_are_set_and_read_back(void **state)
 static void options_of_groups_are_set_and_read_back(void **state)
 {
     (void)state;
-    static const struct {
-        int option, level, name, values[2];
-    } table[] = {
+    static const struct option table[] = {
         {RN_SOCKET_MULTICAST_TTL, IPPROTO_IP, IP_MULTICAST_TTL, {9, 1}},
         {RN_SOCKET_MULTICAST_LOOP, IPPROTO_IP, IP_MULTICAST_LOOP, {0, 1}},
         {RN_SOCKET_MULTICAST_HOPS, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, {9, 1}},
@@ -132,15 +138,7 @@ static void options_of_groups_are_set_and_read_back(void **state)
         bool ip6 = table[i].level == IPPROTO_IPV6;
         if (ip6 && !has_ip6()) continue;
         int fd = socket(ip6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
-        for (unsigned k = 0; k < 2; k++) {
-            int value = -1, theirs = -1;
-            socklen_t len = sizeof theirs;
-            assert_int_equal(rn_socket_set(fd, table[i].option, table[i].values[k]), 0);
-            assert_int_equal(getsockopt(fd, table[i].level, table[i].name, &theirs, &len), 0);
-            assert_int_equal(theirs, table[i].values[k]);
-            assert_int_equal(rn_socket_get(fd, table[i].option, &value), 0);
-            assert_int_equal(value, table[i].values[k]);
-        }
+        assert_option(fd, &table[i]);
         close(fd);
     }
 }

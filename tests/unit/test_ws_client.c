@@ -1,8 +1,7 @@
 /*
  * The WebSocket client: against the server, and against one that breaks the rules.
  */
-#include "client_bed.h"
-#include "http_bed.h"
+#include "both_bed.h"
 
 #include <runnel/ws_client.h>
 
@@ -114,22 +113,6 @@ static const struct rn_http_route routes[] = {
     {"GET", "/*", on_plain, NULL, NULL, 0},
 };
 
-static void open_both(void)
-{
-    static char address[32];
-    bed_start(routes);
-    snprintf(address, sizeof address, "127.0.0.1:%u", bed_port);
-    net_open(bed_backend);
-    client_open((struct rn_http_client_options){.connect_to = address});
-}
-
-static void close_both(void)
-{
-    client_close();
-    net_close();
-    bed_stop();
-}
-
 static void echoes(void **state)
 {
     enum { LARGE = 150000 }; /* what the sockets hold, as nobody receives while he sends */
@@ -137,7 +120,7 @@ static void echoes(void **state)
     const struct rn_http1_header offer = {RN_BYTES("Sec-WebSocket-Protocol"), RN_BYTES("x, chat")};
     char *say = calloc(1, LARGE + 1);
     for (size_t i = 0; i < LARGE; i++) say[i] = (char)('a' + i * 7 % 25);
-    open_both();
+    open_both(routes);
     closed_normally = 0;
     for (size_t i = 0; i < RN_COUNT(lengths); i++) {
         struct talk *talk = talk_new("ws://h/echo", say, 1);
@@ -160,7 +143,7 @@ static void echoes(void **state)
 
 static void not_a_websocket(void **state)
 {
-    open_both();
+    open_both(routes);
     struct talk *talk = talk_through(talk_new("ws://h/other", "x", 1));
     assert_int_equal(talk->connect_result, -EACCES);
     assert_int_equal(talk->ws.call.exchange.response.status, 404);
