@@ -29,7 +29,7 @@ typedef uint32_t word32 __attribute__((aligned(1), may_alias));
 enum { STRING_MIN = 1024 };
 
 /* Also where the areas overlap, when `to` is the lower one. */
-void *memcpy(void *restrict to, const void *restrict from, size_t len)
+void *memcpy(void *to, const void *from, size_t len)
 {
 #if defined(__x86_64__)
     if (len >= STRING_MIN) {
