@@ -217,3 +217,104 @@ def test_copy_files(backend, tmp_path):
         [".closed.part", *map(str, range(40))])
     for number in range(40):
         assert (target / f"{number}").read_bytes() == DATA[:number * 7919]
+
+
+class Lines:
+    """A client that sends lines and reads them."""
+
+    def __init__(self, port):
+        self.file = dial(port).makefile("rw")
+
+    def say(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+
+    def ask(self, line):
+        self.say(line)
+        return self.file.readline()
+
+
+def test_kv_server(start):
+    port = start("kv_server")
+    clients = [Lines(port) for _ in range(6)]
+    for number, one in enumerate(clients):
+        assert one.ask(f"SET {number} value{number}") == f"value{number}\n"
+    assert clients[0].ask("GET 5") == "value5\n"
+    watcher = Lines(port)
+    for _ in range(2):  # a watch that ends with a line, and one that ends with a change
+        watcher.say("WATCH")
+        assert watcher.ask("GET 3") == "\n" and watcher.file.readline() == "value3\n"
+    watcher.say("WATCH")
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(watcher.file.readline)
+        while not answer.done():
+            assert clients[1].ask("SET x y") == "y\n"
+        assert answer.result() == "\n"
+    assert watcher.ask("GET x") == "y\n"
+    clients[2].say("LOAD 2")
+    assert [one.ask("GET 2") for one in clients[3:]] == ["value2\n"] * 3
+    assert clients[2].file.readline() == "value2\n"
+
+
+def test_fiber_client(backend, start):
+    port = start("echo_fiber")
+    done = subprocess.run([EXAMPLES / "fiber_client", backend, "localhost", str(port), "40"],
+                          capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.splitlines()[-1].startswith("40 connections, 0 failed"), done.stdout
+    assert f"localhost is at 127.0.0.1:{port}" in done.stdout.splitlines()
+
+
+def test_fiber_client_without_a_server(backend):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        done = subprocess.run([EXAMPLES / "fiber_client", backend, "127.0.0.1",
+                               str(closed.getsockname()[1]), "2"],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:3] == [f"{i}: connection refused" for i in range(2)]
+
+
+def test_ws_say(backend, start):
+    url = f"ws://127.0.0.1:{start('chat')}/chat"
+    texts = ["hello", "", "x" * 500]
+    done = subprocess.run([EXAMPLES / "ws_say", backend, url, *texts], capture_output=True,
+                          text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.splitlines() == texts
+    done = subprocess.run([EXAMPLES / "ws_say", backend, url, "x" * 600, "more"],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_fetch_calls(tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port, file = str(server.server_port), tmp_path / "file"
+    done = subprocess.run([EXAMPLES / "fetch_calls", "localhost", port, "/100000", file],
+                          capture_output=True, text=True, timeout=PATIENCE, check=True)
+    server.shutdown()
+    server.server_close()
+    head, _, body = file.read_bytes().partition(b"\r\n\r\n")
+    assert body == b"x" * 100000
+    assert done.stdout == (f"connected to 127.0.0.1:{port}\n"
+                           f"HTTP/1.0 200, {len(head) + 4 + len(body)} bytes\n")
+    done = subprocess.run([EXAMPLES / "fetch_calls", "localhost", port, "/", file],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (1, "connect: connection refused\n")
+
+
+def test_discover(backend):
+    command = [EXAMPLES / "discover", backend, "lo"]
+    short = subprocess.run([*command, "carla", "1"], capture_output=True, text=True,
+                           timeout=PATIENCE, check=True)
+    assert re.fullmatch(r"carla is at [\d.]+:7071\n", short.stdout)
+    both = [subprocess.Popen([*command, name, "20"], stdout=subprocess.PIPE, text=True)
+            for name in ("anna", "berta")]
+    heard = [sorted(one.stdout.readline().split()[0] for _ in range(2)) for one in both]
+    for one in both:
+        one.kill()
+        one.wait(PATIENCE)
+        one.stdout.close()
+    assert heard == [["anna", "berta"]] * 2
+    wrong = subprocess.run([EXAMPLES / "discover", backend, "nosuch", "x", "1"],
+                           capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (wrong.returncode, wrong.stderr) == (1, "nosuch: no such device\n")
