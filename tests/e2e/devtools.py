@@ -30,7 +30,7 @@ class Browser:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             place = Path(self.profile) / "DevToolsActivePort"
-            lines = wait_until(lambda: place.exists() and place.read_text().split(), 60, 0.05)
+            lines = wait_until(lambda: place.exists() and place.read_text().split(), 0.05)
             self.socket = WebSocket(("127.0.0.1", int(lines[0])), lines[1])
         except BaseException:
             self.end()

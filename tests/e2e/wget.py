@@ -1,6 +1,7 @@
 """Runs one wget in a directory of its own."""
 import os
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,12 @@ COMMAND = [PROGRAM[0] if "/" not in PROGRAM[0] else str(ROOT / PROGRAM[0]),
            *(str(ROOT / word) for word in PROGRAM[1:])]
 # Nothing of the one who runs the tests decides, and no waiting between attempts.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.endswith("_proxy")}
+
+
+def expect_signals():
+    """For a child before exec: the tests may run where these are ignored, as under nohup(1)."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Wget:
@@ -34,6 +41,7 @@ class Wget:
         return result
 
     def start(self, *arguments, **options):
+        options.setdefault("preexec_fn", expect_signals)
         return subprocess.Popen(self.command(*arguments), cwd=self.place, stdin=subprocess.DEVNULL,
                                 env=ENVIRONMENT, **options)
 
