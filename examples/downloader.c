@@ -16,6 +16,7 @@ struct downloads {
     struct rn_task task;
     rn_co co;
     struct rn_http_client client;
+    struct rn_future *closed;
     struct rn_scope scope;
     struct rn_semaphore at_once;
     struct download *all;
@@ -65,7 +66,8 @@ static enum rn_poll fetch_all(struct rn_task *task, struct rn_cx *cx)
         example_check(rn_scope_spawn(&d->scope, cx->worker, &d->all[i].child), "task");
     }
     RN_AWAIT(&d->co, &d->scope.future, cx);
-    RN_AWAIT(&d->co, rn_http_client_close(&d->client), cx);
+    d->closed = rn_http_client_close(&d->client);
+    RN_AWAIT(&d->co, d->closed, cx);
     rn_http_client_fini(&d->client);
     rn_resolver_stop(cx->worker);
     RN_END(&d->co);

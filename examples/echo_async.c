@@ -1,7 +1,6 @@
 /* TCP echo with async functions: a task for each connection, and what it needs across an await
  * lives in its struct. */
 #include "example.h"
-#include <unistd.h>
 
 struct echo {
     struct rn_task task;
@@ -39,13 +38,8 @@ static void done(struct rn_task *task)
 static void accepted(struct rn_listener *listener, int fd)
 {
     struct echo *echo = calloc(1, sizeof *echo);
-    echo->task.poll = run;
-    echo->task.done = done;
     echo->peer = (rn_stream){listener->worker, fd};
-    if (rn_spawn(listener->worker, &echo->task) < 0) { /* as many as there are slots for */
-        close(fd);
-        free(echo);
-    }
+    example_spawn(listener, &echo->task, fd, run, done);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,6 @@
 /* TCP echo in the poll style: a task's function is called again whenever something may have
  * changed, and asks what is possible now. Nothing but what it keeps itself survives a call. */
 #include "example.h"
-#include <unistd.h>
 
 struct echo {
     struct rn_task task;
@@ -51,14 +50,9 @@ static void done(struct rn_task *task)
 static void accepted(struct rn_listener *listener, int fd)
 {
     struct echo *echo = calloc(1, sizeof *echo);
-    echo->task.poll = run;
-    echo->task.done = done;
     echo->io.worker = listener->worker;
     echo->io.fd = fd;
-    if (rn_spawn(listener->worker, &echo->task) < 0) { /* as many as there are slots for */
-        close(fd);
-        free(echo);
-    }
+    example_spawn(listener, &echo->task, fd, run, done);
 }
 
 int main(int argc, char **argv)

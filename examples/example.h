@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The address to serve at and the backend, from the arguments. */
 static struct rn_address example_address;
@@ -94,6 +95,19 @@ static inline int example_serve(void (*accepted)(struct rn_listener *listener, i
     example_check(listener.fd, "listen");
     example_say_where(listener.fd);
     return example_run(example_start_listener, &listener);
+}
+
+/* Starts a connection's task, which `done` frees with what it is in; or turns the connection away,
+ * when there are as many tasks as there are slots for. */
+static inline void example_spawn(struct rn_listener *listener, struct rn_task *task, int fd,
+                                 enum rn_poll (*poll)(struct rn_task *task, struct rn_cx *cx),
+                                 void (*done)(struct rn_task *task))
+{
+    task->poll = poll;
+    task->done = done;
+    if (rn_spawn(listener->worker, task) == 0) return;
+    close(fd);
+    done(task);
 }
 
 /* Runs an HTTP server until ctrl-C; *place: where it is while it runs. */

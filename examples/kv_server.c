@@ -1,7 +1,6 @@
 /* 256 values, by lines: SET c value, GET c, WATCH (until one is set, or the next line comes), and
  * LOAD, which takes a second, during which nobody else gets at the values. */
 #include "example.h"
-#include <unistd.h>
 
 enum { TEXT = 32, LINE = 128 };
 
@@ -88,13 +87,8 @@ static void done(struct rn_task *task)
 static void accepted(struct rn_listener *listener, int fd)
 {
     struct connection *c = calloc(1, sizeof *c);
-    c->task.poll = serve;
-    c->task.done = done;
     c->stream = (rn_stream){listener->worker, fd};
-    if (rn_spawn(listener->worker, &c->task) < 0) {
-        close(fd);
-        free(c);
-    }
+    example_spawn(listener, &c->task, fd, serve, done);
 }
 
 int main(int argc, char **argv)

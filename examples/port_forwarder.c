@@ -2,7 +2,6 @@
  * port_forwarder [ADDRESS] [BACKEND] [HOST] [PORT]. Both directions of a connection are children of
  * one scope: when either fails, the other is cancelled. */
 #include "example.h"
-#include <unistd.h>
 
 struct copy {
     struct rn_child child;
@@ -88,13 +87,8 @@ static void done(struct rn_task *task)
 static void accepted(struct rn_listener *listener, int fd)
 {
     struct forward *forward = calloc(1, sizeof *forward);
-    forward->task.poll = forward_run;
-    forward->task.done = done;
     forward->client = (rn_stream){listener->worker, fd};
-    if (rn_spawn(listener->worker, &forward->task) < 0) {
-        close(fd);
-        free(forward);
-    }
+    example_spawn(listener, &forward->task, fd, forward_run, done);
 }
 
 int main(int argc, char **argv)

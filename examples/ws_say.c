@@ -6,6 +6,7 @@ static struct {
     struct rn_task task;
     rn_co co;
     struct rn_http_client http;
+    struct rn_future *closed;
     struct rn_ws_client ws;
     rn_bytes url;
     char **texts;
@@ -38,7 +39,8 @@ static enum rn_poll run(struct rn_task *task, struct rn_cx *cx)
     }
     rn_ws_client_close(&say.ws, cx, RN_WS_NORMAL, RN_BYTES("that was all"));
     RN_AWAIT(&say.co, &say.ws.closed, cx);
-    RN_AWAIT(&say.co, rn_http_client_close(&say.http), cx);
+    say.closed = rn_http_client_close(&say.http);
+    RN_AWAIT(&say.co, say.closed, cx);
     rn_http_client_fini(&say.http);
     rn_resolver_stop(cx->worker);
     RN_END(&say.co);
