@@ -58,7 +58,8 @@ def test_starts_over_when_it_changed(wget, origin):
     assert wget.files() == {"file": BODY}
 
 
-def test_starts_over_without_ranges(wget, origin):
+def cut_once():
+    """All of it, without ranges; but the first time only a part, and then the end."""
     count = [0]
 
     def answer(connection, request):
@@ -66,20 +67,17 @@ def test_starts_over_without_ranges(wget, origin):
         connection.sendall(response(BODY)[:500_000 if count[0] == 1 else None])
         if count[0] == 1:
             connection.close()
-    wget("-q", origin(answer).url())
+    return answer
+
+
+def test_starts_over_without_ranges(wget, origin):
+    wget("-q", origin(cut_once()).url())
     assert wget.files() == {"file": BODY}
 
 
 def test_standard_output_has_all_once(wget, origin):
     """It can't go back there: what comes twice is dropped."""
-    count = [0]
-
-    def answer(connection, request):
-        count[0] += 1
-        connection.sendall(response(BODY)[:500_000 if count[0] == 1 else None])
-        if count[0] == 1:
-            connection.close()
-    assert wget("-qO-", origin(answer).url()).stdout == BODY
+    assert wget("-qO-", origin(cut_once()).url()).stdout == BODY
 
 
 def test_gives_up_after_so_many(wget, origin):
