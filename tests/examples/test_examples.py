@@ -1,84 +1,26 @@
 """Each example is built, run on each backend, and used by a client of its kind."""
 import http.server
-import json
 import re
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from bed import DATA, EXAMPLES, PATIENCE, ROOT, Files, client, dial, exchange, get, run
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = ROOT / "build/hosted/examples"
-sys.path.insert(0, str(ROOT / "tests/e2e"))
-import client  # noqa: E402
-import kernel  # noqa: E402
-
-REFUSAL = kernel.io_uring_refusal()
-PATIENCE = 30
+HERE = Path(__file__).resolve().parent
 
 
-@pytest.fixture(params=("epoll", "poll", "uring"))
-def backend(request):
-    if request.param == "uring" and REFUSAL:
-        pytest.skip(REFUSAL)
-    return request.param
-
-
-@pytest.fixture
-def start(backend):
-    """Starts an example at a free port, and gives that; it has to end by ctrl-C."""
-    running = []
-
-    def run(name, *arguments):
-        process = subprocess.Popen([EXAMPLES / name, "127.0.0.1:0", backend, *map(str, arguments)],
-                                   stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        return int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n",
-                                process.stdout.readline()).group(1))
-    yield run
-    codes = []
-    for process in running:
-        process.send_signal(signal.SIGINT)
-        codes.append(process.wait(PATIENCE))
-        process.stdout.close()
-    assert codes == [0] * len(codes)
-
-
-def dial(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-
-
-def exchange(connection, data):
-    """Sends it all and the end, and returns all that comes back."""
-    sender = threading.Thread(target=lambda: (connection.sendall(data),
-                                              connection.shutdown(socket.SHUT_WR)))
-    sender.start()
-    answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
-    sender.join()
-    return answer
-
-
-def get(port, path, method="GET"):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
-    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-        return json.load(response)
-
-
-DATA = bytes(range(256)) * 4000
-
-
-def test_each_is_short_and_is_tested_here():
-    text = Path(__file__).read_text(encoding="utf-8")
+def test_each_is_short_and_told_of_and_tested():
+    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py"))
+    told = (ROOT / "examples/README.md").read_text(encoding="utf-8")
     for source in (ROOT / "examples").glob("*.c"):
         assert len(source.read_text(encoding="utf-8").splitlines()) < 120, source.name
-        assert f'"{source.stem}"' in text, source.name
+        assert f'"{source.stem}"' in tests, source.name
+        assert f"[{source.stem}]({source.name})" in told, source.name
 
 
 @pytest.mark.parametrize("style", ("echo_async", "echo_poll", "echo_fiber", "echo_calls"))
@@ -157,20 +99,6 @@ def test_http2_server(start):
         assert answer == "Hello over HTTP/2, stream 1\n"
 
 
-class Files(http.server.BaseHTTPRequestHandler):
-    """/N: N bytes."""
-
-    def do_GET(self):
-        body = b"x" * int(self.path[1:])
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 def fnv(data):
     total = 2166136261
     for byte in data:
@@ -182,8 +110,7 @@ def test_downloader(backend):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     urls = [f"http://127.0.0.1:{server.server_port}/{length}" for length in (0, 1, 1000, 300000)]
-    done = subprocess.run([EXAMPLES / "downloader", backend, "2", *urls, "gopher://x/"],
-                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = run("downloader", backend, "2", *urls, "gopher://x/", check=False)
     server.shutdown()
     server.server_close()
     lines = done.stdout.splitlines()
@@ -194,8 +121,7 @@ def test_downloader(backend):
 
 
 def test_pipeline(backend):
-    done = subprocess.run([EXAMPLES / "pipeline", backend, "3000"], capture_output=True, text=True,
-                          timeout=PATIENCE, check=True)
+    done = run("pipeline", backend, "3000")
     divisors = sum(3000 // number for number in range(1, 3001))
     assert done.stdout == f"3000 numbers, {divisors} divisors, 430 primes\n"
 
@@ -209,8 +135,7 @@ def test_copy_files(backend, tmp_path):
     (source / "closed").write_bytes(b"")
     (target / "7").write_bytes(b"an older one")
     (target / ".closed.part").mkdir()
-    done = subprocess.run([EXAMPLES / "copy_files", backend, source, target], capture_output=True,
-                          text=True, timeout=PATIENCE, check=False)
+    done = run("copy_files", backend, source, target, check=False)
     assert done.returncode == 1
     assert "closed: is a directory" in done.stdout.splitlines(), done.stdout
     assert sorted(path.name for path in target.iterdir()) == sorted(
@@ -258,8 +183,7 @@ def test_kv_server(start):
 
 def test_fiber_client(backend, start):
     port = start("echo_fiber")
-    done = subprocess.run([EXAMPLES / "fiber_client", backend, "localhost", str(port), "40"],
-                          capture_output=True, text=True, timeout=PATIENCE, check=True)
+    done = run("fiber_client", backend, "localhost", port, "40")
     assert done.stdout.splitlines()[-1].startswith("40 connections, 0 failed"), done.stdout
     assert f"localhost is at 127.0.0.1:{port}" in done.stdout.splitlines()
 
@@ -267,9 +191,7 @@ def test_fiber_client(backend, start):
 def test_fiber_client_without_a_server(backend):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        done = subprocess.run([EXAMPLES / "fiber_client", backend, "127.0.0.1",
-                               str(closed.getsockname()[1]), "2"],
-                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = run("fiber_client", backend, "127.0.0.1", closed.getsockname()[1], 2, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:3] == [f"{i}: connection refused" for i in range(2)]
 
@@ -277,11 +199,9 @@ def test_fiber_client_without_a_server(backend):
 def test_ws_say(backend, start):
     url = f"ws://127.0.0.1:{start('chat')}/chat"
     texts = ["hello", "", "x" * 500]
-    done = subprocess.run([EXAMPLES / "ws_say", backend, url, *texts], capture_output=True,
-                          text=True, timeout=PATIENCE, check=True)
+    done = run("ws_say", backend, url, *texts)
     assert done.stdout.splitlines() == texts
-    done = subprocess.run([EXAMPLES / "ws_say", backend, url, "x" * 600, "more"],
-                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = run("ws_say", backend, url, "x" * 600, "more", check=False)
     assert (done.returncode, done.stdout) == (1, "")
 
 
@@ -289,25 +209,22 @@ def test_fetch_calls(tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port, file = str(server.server_port), tmp_path / "file"
-    done = subprocess.run([EXAMPLES / "fetch_calls", "localhost", port, "/100000", file],
-                          capture_output=True, text=True, timeout=PATIENCE, check=True)
+    done = run("fetch_calls", "localhost", port, "/100000", file)
     server.shutdown()
     server.server_close()
     head, _, body = file.read_bytes().partition(b"\r\n\r\n")
     assert body == b"x" * 100000
     assert done.stdout == (f"connected to 127.0.0.1:{port}\n"
                            f"HTTP/1.0 200, {len(head) + 4 + len(body)} bytes\n")
-    done = subprocess.run([EXAMPLES / "fetch_calls", "localhost", port, "/", file],
-                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = run("fetch_calls", "localhost", port, "/", file, check=False)
     assert (done.returncode, done.stderr) == (1, "connect: connection refused\n")
 
 
 def test_discover(backend):
-    command = [EXAMPLES / "discover", backend, "lo"]
-    short = subprocess.run([*command, "carla", "1"], capture_output=True, text=True,
-                           timeout=PATIENCE, check=True)
+    short = run("discover", backend, "lo", "carla", "1")
     assert re.fullmatch(r"carla is at [\d.]+:7071\n", short.stdout)
-    both = [subprocess.Popen([*command, name, "20"], stdout=subprocess.PIPE, text=True)
+    both = [subprocess.Popen([EXAMPLES / "discover", backend, "lo", name, "20"],
+                             stdout=subprocess.PIPE, text=True)
             for name in ("anna", "berta")]
     heard = [sorted(one.stdout.readline().split()[0] for _ in range(2)) for one in both]
     for one in both:
@@ -315,6 +232,5 @@ def test_discover(backend):
         one.wait(PATIENCE)
         one.stdout.close()
     assert heard == [["anna", "berta"]] * 2
-    wrong = subprocess.run([EXAMPLES / "discover", backend, "nosuch", "x", "1"],
-                           capture_output=True, text=True, timeout=PATIENCE, check=False)
+    wrong = run("discover", backend, "nosuch", "x", "1", check=False)
     assert (wrong.returncode, wrong.stderr) == (1, "nosuch: no such device\n")

@@ -1,0 +1,59 @@
+"""What the tests of the examples share."""
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = ROOT / "build/hosted/examples"
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import client  # noqa: E402
+import kernel  # noqa: E402
+
+REFUSAL = kernel.io_uring_refusal()
+PATIENCE = 30
+DATA = bytes(range(256)) * 4000
+
+
+def run(name, *arguments, check=True, **options):
+    """Runs an example to its end."""
+    return subprocess.run([EXAMPLES / name, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=PATIENCE, check=check, **options)
+
+
+def dial(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def exchange(connection, data):
+    """Sends it all and the end, and returns all that comes back."""
+    sender = threading.Thread(target=lambda: (connection.sendall(data),
+                                              connection.shutdown(socket.SHUT_WR)))
+    sender.start()
+    answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    sender.join()
+    return answer
+
+
+def get(port, path, method="GET"):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        return json.load(response)
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    """/N: N bytes."""
+
+    def do_GET(self):
+        body = b"x" * int(self.path[1:])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
