@@ -124,6 +124,16 @@ static inline void example_serve_http(struct rn_http_options *options,
     rn_http_server_stop(*place);
 }
 
+/* The same for routes alone; workers: 0 for one for each processor. */
+static inline int example_serve_routes(const struct rn_http_route *routes, size_t count,
+                                       unsigned workers)
+{
+    struct rn_http_options options = {.routes = routes, .route_count = count, .workers = workers};
+    struct rn_http_server *server;
+    example_serve_http(&options, &server);
+    return 0;
+}
+
 /* Runs a task on the first of so many workers, to its end: its result. */
 static inline int64_t example_complete(unsigned workers, struct rn_task *task)
 {

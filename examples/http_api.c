@@ -94,10 +94,6 @@ static const struct rn_http_route routes[] = {
 
 int main(int argc, char **argv)
 {
-    struct rn_http_options options = {
-        .routes = routes, .route_count = RN_COUNT(routes), .workers = 1};
-    struct rn_http_server *server;
     example_arguments(argc, argv, "127.0.0.1:7000");
-    example_serve_http(&options, &server);
-    return 0;
+    return example_serve_routes(routes, RN_COUNT(routes), 1);
 }

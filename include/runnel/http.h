@@ -100,8 +100,8 @@ size_t rn_response_room(const struct rn_request *request);
  * for HEAD. */
 size_t rn_response_write(struct rn_request *request, const void *data, size_t len);
 /* Content from a file, or from memory that isn't copied; false when there is output before it: go
- * on when `writable` is called. The owner is released when it is sent or the connection is gone.
- * Only with a known length. */
+ * on when `writable` is called. The first one in a handler is always taken. The owner is released
+ * when it is sent or the connection is gone. Only with a known length. */
 bool rn_response_file(struct rn_request *request, int fd, uint64_t offset, uint64_t length,
                       struct rn_out_owner *owner);
 bool rn_response_slice(struct rn_request *request, rn_bytes content, struct rn_out_owner *owner);
