@@ -142,10 +142,6 @@ $(HOUT)/tests/%: tests/unit/%.c $(HOUT)/librunnel.a
 	@mkdir -p $(@D)
 	$(CC) $(HOSTED) -o $@ $< $(HOUT)/librunnel.a -lcmocka -pthread
 
-$(HOUT)/tests/conformance: $(wildcard tests/conformance/*.c) $(HOUT)/librunnel.a
-	@mkdir -p $(@D)
-	$(CC) $(HOSTED) -o $@ $(filter %.c,$^) $(HOUT)/librunnel.a -lcmocka -pthread
-
 include bench/bench.mk package/package.mk examples/examples.mk
 
 test:

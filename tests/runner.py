@@ -51,6 +51,9 @@ BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names",
                  "files", "polls", "fibers", "calls", "descriptors")
 SIM_RUNS = 2000  # seeds, of each
+# Unit tests that do I/O, which run in a simulated kernel too.
+SIM_UNITS = ("await", "block_on", "buffered", "channel", "fiber", "interval", "net_poll", "request",
+             "response", "runtime", "scope", "sync", "websocket")
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
 ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),
               "poll": ("concurrent", "upgrade")}
@@ -199,11 +202,15 @@ def part_conformance():
 
 def part_sim():
     programs = ROOT / "build/hosted-sim/tests"
-    if not make("SAN=sim", "build/hosted-sim/tests/sim", "build/hosted-sim/tests/conformance"):
+    units = [f"build/hosted-sim/simulated/test_{name}" for name in SIM_UNITS]
+    if not make("SAN=sim", "build/hosted-sim/tests/sim", "build/hosted-sim/tests/conformance",
+                *units):
         return Tally(failed=["sim: the build failed"])
     tally = Tally()
     for backend in ("sim", "sim/epoll", "sim/poll"):
         tally.add(cmocka(programs / "conformance", backend))
+    for unit in units:
+        tally.add(cmocka(ROOT / unit))
     for workload in SIM_WORKLOADS:
         command = [str(programs / "sim"), f"--runs={SIM_RUNS}", f"--workload={workload}"]
         code, output = run(command, PROGRAM_TIMEOUT, **CAPTURE)

@@ -10,15 +10,15 @@
 
 static int connected(const struct address *address)
 {
-    int fd = kernel_socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    assert_int_equal(kernel_connect(fd, &address->any, address->len), 0);
+    assert_int_equal(connect(fd, &address->any, address->len), 0);
     return fd;
 }
 
 static void connect_init(struct call *call, struct bed *bed, const struct address *to)
 {
-    int fd = kernel_socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     call_init(call, bed, RN_OP_CONNECT, fd);
     call->op.arg.address.ptr = &to->any;
@@ -58,11 +58,11 @@ static void accept_waits_for_a_connection(void **state)
     int peer = connected(&address);
     int accepted = (int)call_wait(&call);
     assert_true(accepted >= 0);
-    assert_int_equal(kernel_fcntl(accepted, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-    assert_int_equal(kernel_fcntl(accepted, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_int_equal(fcntl(accepted, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(fcntl(accepted, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     op_close(bed, accepted);
     op_close(bed, fd);
-    kernel_close(peer);
+    close(peer);
 }
 
 /* One op, one connection: the second stays in the backlog until it is asked for. */
@@ -80,7 +80,7 @@ static void accept_single_takes_one(void **state)
         assert_int_equal(call.completions, 1);
         bed_quiet(bed);
         op_close(bed, (int)accepted);
-        kernel_close(peers[i]);
+        close(peers[i]);
     }
     op_close(bed, fd);
 }
@@ -105,7 +105,7 @@ static void accept_multishot_takes_all(void **state)
         char byte;
         assert_int_equal(op_receive(bed, all.fds[i], &byte, 1), 1);
         op_close(bed, all.fds[i]);
-        kernel_close(peers[i]);
+        close(peers[i]);
     }
     op_close(bed, fd);
 }
@@ -127,7 +127,7 @@ static void accept_survives_a_reset_in_the_backlog(void **state)
     call_expect_cancelled(&all.call);
     for (unsigned i = 0; i < all.count; i++) op_close(bed, all.fds[i]);
     op_close(bed, fd);
-    kernel_close(peer);
+    close(peer);
 }
 
 static void accept_on_a_bad_descriptor(void **state)
@@ -152,13 +152,13 @@ static void at_the_limit(struct bed *bed, int fd, const int *peers)
     struct rlimit limit, low;
     struct accepted all;
     accepted_init(&all, bed, fd);
-    assert_int_equal(kernel_getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     low = limit;
-    int next = kernel_dup(fd);
+    int next = dup(fd);
     assert_true(next >= 0);
-    kernel_close(next);
+    close(next);
     low.rlim_cur = (rlim_t)next + 2; /* room for two more */
-    assert_int_equal(kernel_setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     call_start(&all.call);
     assert_int_equal(call_wait(&all.call), -EMFILE);
     assert_int_equal(all.count, 2);
@@ -172,12 +172,12 @@ static void at_the_limit(struct bed *bed, int fd, const int *peers)
     all.count = 1;
     assert_int_equal(call_run(&all.call), -EMFILE);
     assert_int_equal(all.count, 2);
-    assert_int_equal(kernel_setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     call_start(&all.call);
     bed_count(bed, &all.count, 5);
     call_expect_cancelled(&all.call);
     for (unsigned i = 0; i < all.count; i++) op_close(bed, all.fds[i]);
-    for (unsigned i = 0; i < 6; i++) kernel_close(peers[i]);
+    for (unsigned i = 0; i < 6; i++) close(peers[i]);
 }
 
 /* Too many open files ends the op with the error: whoever started it waits and starts it again. The

@@ -105,7 +105,7 @@ static void cancel_sendto(void **state)
     struct call call;
     int fds[2];
     pair(SOCK_DGRAM, fds);
-    while (kernel_send(fds[0], "x", 1, 0) == 1) continue;
+    while (send(fds[0], "x", 1, 0) == 1) continue;
     call_init(&call, bed, RN_OP_SENDTO, fds[0]);
     call.op.arg.datagram.ptr = "y";
     call.op.arg.datagram.len = 1;
@@ -260,7 +260,7 @@ static void descriptor_used_again(void **state)
         struct call call;
         int old[2], fresh[2];
         pair(SOCK_STREAM, old);
-        int copy = kernel_dup(old[0]), number = old[0];
+        int copy = dup(old[0]), number = old[0];
         call_init(&call, bed, RN_OP_RECV, number);
         call.op.flags = i % 2 ? RN_OP_MULTISHOT : 0;
         call_start(&call);
@@ -279,7 +279,7 @@ static void descriptor_used_again(void **state)
         bed_count(bed, &call.completions, 1);
         assert_int_equal(call_drain(&call, text, sizeof text), 3);
         assert_memory_equal(text, "new", 3);
-        kernel_close(old[1]); /* a hang-up of the old one */
+        close(old[1]); /* a hang-up of the old one */
         bed_quiet(bed);
         if (!call.done) call_expect_cancelled(&call);
         op_close(bed, copy);
@@ -322,8 +322,8 @@ static void descriptor_closed_elsewhere(void **state)
     int listening = listener(AF_INET, &address, 16);
     for (unsigned i = 0; i < 5; i++) {
         struct call call;
-        int peer = kernel_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(kernel_connect(peer, &address.any, address.len), 0);
+        int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(peer, &address.any, address.len), 0);
         call_init(&call, bed, RN_OP_ACCEPT, listening);
         int accepted = (int)call_run(&call);
         assert_true(accepted >= 0);
@@ -332,8 +332,8 @@ static void descriptor_closed_elsewhere(void **state)
         bed_quiet(bed);
         put(peer, "x");
         assert_int_equal(call_wait(&call), 1);
-        kernel_close(accepted);
-        kernel_close(peer);
+        close(accepted);
+        close(peer);
     }
     op_close(bed, listening);
 }
@@ -424,7 +424,7 @@ static void cancel_storm(void **state)
         if (storm->receive.op.flags & RN_OP_INFLIGHT) call_wait(&storm->receive);
         if (storm->send.op.flags & RN_OP_INFLIGHT) call_wait(&storm->send);
         assert_int_equal(storm->starts, storm->ends);
-        ssize_t left = kernel_read(storm->fds[0], rest, sizeof rest);
+        ssize_t left = read(storm->fds[0], rest, sizeof rest);
         if (left < 0) left = 0;
         assert_int_equal(pattern_check(rest, (size_t)left, storm->received), left);
         assert_int_equal(storm->received + (uint64_t)left, storm->sent);

@@ -137,7 +137,7 @@ static void datagram_multishot(void **state)
     call_start(&call);
     for (unsigned i = 0; i < COUNT; i++) {
         uint8_t byte = (uint8_t)i;
-        assert_int_equal(kernel_sendto(fds[1], &byte, 1, 0, &here.any, here.len), 1);
+        assert_int_equal(sendto(fds[1], &byte, 1, 0, &here.any, here.len), 1);
     }
     bed_count(bed, &call.completions, COUNT);
     for (unsigned i = 0; i < COUNT; i++) {
@@ -157,7 +157,7 @@ static void datagram_single_takes_one(void **state)
     struct address here, there;
     int fds[2] = {bound(AF_INET, SOCK_DGRAM, &here), bound(AF_INET, SOCK_DGRAM, &there)};
     for (unsigned i = 0; i < 30; i++)
-        assert_int_equal(kernel_sendto(fds[1], "abc", 1 + i % 3, 0, &here.any, here.len),
+        assert_int_equal(sendto(fds[1], "abc", 1 + i % 3, 0, &here.any, here.len),
                          1 + i % 3);
     for (unsigned i = 0; i < 30; i++) {
         struct call call;
@@ -211,15 +211,15 @@ static void datagram_sender_waits_for_room(void **state)
     unsigned sent = 0;
     int fds[2];
     pair(SOCK_DGRAM, fds);
-    while (kernel_send(fds[0], "x", 1, 0) == 1) sent++;
+    while (send(fds[0], "x", 1, 0) == 1) sent++;
     call_init(&call, bed, RN_OP_SENDTO, fds[0]);
     call.op.arg.datagram.ptr = "y";
     call.op.arg.datagram.len = 1;
     call_start(&call);
     bed_quiet(bed);
-    for (unsigned i = 0; i < sent; i++) assert_int_equal(kernel_recv(fds[1], byte, 1, 0), 1);
+    for (unsigned i = 0; i < sent; i++) assert_int_equal(recv(fds[1], byte, 1, 0), 1);
     assert_int_equal(call_wait(&call), 1);
-    assert_int_equal(kernel_recv(fds[1], byte, 1, 0), 1);
+    assert_int_equal(recv(fds[1], byte, 1, 0), 1);
     assert_int_equal(byte[0], 'y');
     op_close(bed, fds[0]);
     op_close(bed, fds[1]);

@@ -187,7 +187,7 @@ static void send_to_a_closed_peer(void **state)
     struct bed *bed = bed_of(state);
     int fds[2];
     pair(SOCK_STREAM, fds);
-    kernel_close(fds[1]);
+    close(fds[1]);
     assert_int_equal(op_send(bed, fds[0], "x", 1), -EPIPE);
     assert_int_equal(op_send(bed, fds[0], "x", 1), -EPIPE);
     op_close(bed, fds[0]);
@@ -204,7 +204,7 @@ static void sendfile_to_a_closed_peer(void **state)
     struct call call;
     int fds[2], file = scratch_file(1 << 20);
     pair(SOCK_STREAM, fds);
-    kernel_close(fds[1]);
+    close(fds[1]);
     call_init(&call, bed, RN_OP_SENDFILE, fds[0]);
     call.op.arg.file.fd = file;
     call.op.arg.file.length = 1 << 20;
@@ -217,7 +217,7 @@ static void ops_on_a_socket_without_connection(void **state)
 {
     struct bed *bed = bed_of(state);
     struct call call;
-    int fd = kernel_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     call_init(&call, bed, RN_OP_RECV, fd);
     assert_int_equal(call_run(&call), -ENOTCONN);
     int64_t result = op_send(bed, fd, "x", 1);

@@ -78,7 +78,7 @@ static void recv_larger_than_a_buffer(void **state)
     int fds[2];
     pair(SOCK_STREAM, fds);
     pattern_fill(out, sizeof out, 0);
-    assert_int_equal(kernel_write(fds[1], out, sizeof out), sizeof out);
+    assert_int_equal(write(fds[1], out, sizeof out), sizeof out);
     while (total < sizeof in) {
         struct call call;
         call_init(&call, bed, RN_OP_RECV, fds[0]);
@@ -103,13 +103,13 @@ static void recv_multishot_over_many_messages(void **state)
     for (unsigned i = 0; i < 500; i++) {
         uint64_t before = call.bytes;
         pattern_fill(out, sizeof out, i * sizeof out);
-        assert_int_equal(kernel_write(fds[1], out, sizeof out), sizeof out);
+        assert_int_equal(write(fds[1], out, sizeof out), sizeof out);
         while (call.bytes < before + sizeof out) bed_turn(bed, bed_now(bed) + PATIENCE);
         assert_int_equal(call_drain(&call, in, sizeof in), sizeof in);
         assert_int_equal(pattern_check(in, sizeof in, i * sizeof out), sizeof in);
     }
     assert_false(call.done);
-    kernel_close(fds[1]);
+    close(fds[1]);
     assert_int_equal(call_wait(&call), 0);
     assert_null(call.op.buf);
     op_close(bed, fds[0]);
@@ -145,7 +145,7 @@ static void recv_at_the_end_gives_zero(void **state)
     int fds[2];
     pair(SOCK_STREAM, fds);
     put(fds[1], "last");
-    kernel_close(fds[1]);
+    close(fds[1]);
     call_init(&call, bed, RN_OP_RECV, fds[0]);
     assert_int_equal(call_run(&call), 4);
     call_drain(&call, text, sizeof text);
@@ -172,8 +172,8 @@ static void recv_finds_the_end_behind_data(void **state)
         call_start(&call);
         pattern_fill(out, sizes[i], 0);
         /* Both before the next turn: one event for data and end. */
-        assert_int_equal(kernel_write(fds[1], out, sizes[i]), sizes[i]);
-        kernel_close(fds[1]);
+        assert_int_equal(write(fds[1], out, sizes[i]), sizes[i]);
+        close(fds[1]);
         uint64_t total = 0;
         for (;;) {
             int64_t result = call_wait(&call);
@@ -238,7 +238,7 @@ static void recv_into_all_stops_at_the_end(void **state)
     int fds[2];
     pair(SOCK_STREAM, fds);
     put(fds[1], "abc");
-    kernel_close(fds[1]);
+    close(fds[1]);
     assert_int_equal(op_receive(bed, fds[0], text, sizeof text), 3);
     op_close(bed, fds[0]);
 }

@@ -20,9 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <runnel/backend.h>
 #include <runnel/net.h>
 
+#include "backends.h"
 #include "core/helper.h"
 #include "core/worker.h"
 
@@ -32,7 +32,7 @@ static struct rn_runtime *net_runtime;
 static struct rn_worker *net_worker;
 
 static const struct rn_backend_vt *const net_backends[] = {&rn_backend_epoll, &rn_backend_poll,
-                                                           &rn_backend_uring};
+                                                           &THIRD_BACKEND};
 
 /* With a node in its queue the worker doesn't wait: because it isn't to, or because what is awaited
  * happened in the first half of the turn. */

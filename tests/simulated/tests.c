@@ -1,0 +1,64 @@
+/*
+ * simulated/tests.c: each test of a cmocka program in a world of its own, at the end of which
+ * nothing may be left: no descriptor, no memory mapped, no thread. The linker sends cmocka's run of
+ * a group here.
+ */
+#include "kernel.h"
+#include "threads.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include <runnel/sim.h>
+
+static const struct CMUnitTest *own; /* as the program has them */
+static unsigned descriptors;
+
+static int set_up(void **state)
+{
+    own = *state;
+    *state = own->initial_state;
+    threads_begin();
+    kernel_begin(threads_resume);
+    descriptors = kernel_descriptors();
+    return own->setup_func ? own->setup_func(state) : 0;
+}
+
+static void check(uint64_t left, const char *what)
+{
+    if (left) fail_msg("%llu %s left", (unsigned long long)left, what);
+}
+
+static int tear_down(void **state)
+{
+    int result = own->teardown_func ? own->teardown_func(state) : 0;
+    check(kernel_descriptors() - descriptors, "descriptors");
+    check(rn_sim_mapped(rn_sim_current()), "bytes mapped");
+    check(threads_left(), "threads");
+    kernel_end();
+    return result;
+}
+
+int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up_group,
+                                   CMFixtureFunction tear_down_group);
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up_group,
+                                   CMFixtureFunction tear_down_group);
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up_group,
+                                   CMFixtureFunction tear_down_group)
+{
+    struct CMUnitTest *list = calloc(count, sizeof *list);
+    for (size_t i = 0; list && i < count; i++)
+        list[i] = (struct CMUnitTest){tests[i].name, tests[i].test_func, set_up, tear_down,
+                                      (void *)(uintptr_t)&tests[i]};
+    int result = list ? __real__cmocka_run_group_tests(name, list, count, set_up_group,
+                                                       tear_down_group) : 1;
+    free(list);
+    return result;
+}
