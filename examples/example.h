@@ -42,6 +42,24 @@ static inline void example_check(int result, const char *what)
     exit(1);
 }
 
+static inline void example_expect(bool right, const char *usage)
+{
+    if (right) return;
+    fprintf(stderr, "usage: %s\n", usage);
+    exit(2);
+}
+
+/* The argument with that index, a number from 1 to a million; or what it is when there is none. */
+static inline unsigned example_number(int argc, char **argv, int index, unsigned otherwise)
+{
+    if (index >= argc) return otherwise;
+    char *end;
+    long number = strtol(argv[index], &end, 10);
+    if (*end == 0 && number >= 1 && number <= 1000000) return (unsigned)number;
+    fprintf(stderr, "%s: not a number from 1 to 1000000: %s\n", argv[0], argv[index]);
+    exit(2);
+}
+
 static inline void example_say_where(int fd)
 {
     char text[RN_ADDRESS_TEXT_MAX];
@@ -64,12 +82,14 @@ static inline void example_signals(bool wait)
     if (wait) sigwait(&set, &number);
 }
 
-/* Runs one worker, on whose thread `start` begins whatever there is to do. */
+/* Runs workers, on whose threads `start` begins whatever there is to do, until ctrl-C. */
+static unsigned example_workers = 1;
 static inline int example_run(int (*start)(struct rn_worker *worker, void *context), void *context)
 {
     struct rn_runtime *runtime;
     struct rn_runtime_options options = {
-        .workers = 1, .backend = example_backend, .on_start = start, .context = context};
+        .workers = example_workers, .backend = example_backend, .on_start = start,
+        .context = context};
     example_signals(false);
     example_check(rn_runtime_start(&runtime, &options), "start");
     example_signals(true);
