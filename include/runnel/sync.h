@@ -134,7 +134,8 @@ void rn_wait_group_done(struct rn_wait_group *group);
 /* Until nothing is left. */
 void rn_wait_group_wait(struct rn_wait *wait, struct rn_wait_group *group);
 
-/* So many tasks go on together, again and again. Who is cancelled while it waits hasn't come. */
+/* So many tasks go on together, again and again. Who is cancelled while it waits hasn't come; but
+ * once all have, it is a result 0, though the task was cancelled. */
 struct rn_barrier {
     struct rn_line line; /* private: those who came */
     uint32_t parties;

@@ -24,8 +24,8 @@ static enum rn_poll poll_wait(struct rn_future *future, struct rn_cx *cx, const 
     if (cx->cancelled) {
         if (wait->waiter.state == RN_WAITER_WAITING)
             rn_waiters_remove(&line->waiting, &wait->waiter);
-        if (wait->waiter.state != RN_WAITER_NEW && kind->give_up) kind->give_up(line, wait, &last);
         wait->result = -RN_K_ECANCELED;
+        if (wait->waiter.state != RN_WAITER_NEW && kind->give_up) kind->give_up(line, wait, &last);
     } else if (wait->waiter.state == RN_WAITER_WAITING) {
         wait->waiter.waker = cx->waker;
         over = false;
@@ -281,9 +281,11 @@ static bool arrive(struct rn_line *line, struct rn_wait *wait, rn_waker *last)
     return true;
 }
 
+/* Once all have come there is no going back: the others went on, counting this one. */
 static void go_away(struct rn_line *line, struct rn_wait *wait, rn_waker *last)
 {
     if (wait->waiter.state == RN_WAITER_WAITING) line->value--;
+    else wait->result = 0;
 }
 
 static enum rn_poll poll_barrier(struct rn_future *future, struct rn_cx *cx)

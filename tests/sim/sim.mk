@@ -1,6 +1,6 @@
 # The simulator: `make sim SEED=N [TRACE=1]` repeats one run, `make sim RUNS=N [FROM=N]` walks seeds and prints the
-# first that fails; WORKLOAD=http|websocket|udp|tasks|storm|upgrade|names|files|polls|calls|fibers|descriptors keeps to
-# one of them. ASAN=1 has the sanitizers look too.
+# first that fails; WORKLOAD=NAME keeps to one workload (build/hosted-sim/tests/sim without arguments lists them).
+# ASAN=1 has the sanitizers look too.
 SIM_SAN := $(if $(ASAN),simasan,sim)
 SIM := build/hosted-$(SIM_SAN)/tests/sim
 

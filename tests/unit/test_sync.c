@@ -275,6 +275,27 @@ static void a_barrier_opens_for_all_at_once(void **state)
     hand_close();
 }
 
+/* It was counted: the others went on because it had come. */
+static void who_is_cancelled_when_the_barrier_has_opened_has_come(void **state)
+{
+    (void)state;
+    hand_open((struct rn_runtime_options){0});
+    struct rn_barrier barrier;
+    struct rn_wait waits[2];
+    struct awaiting task;
+    struct rn_cx cx = {.worker = hand_worker(0)};
+    rn_barrier_init(&barrier, 2);
+    rn_barrier_wait(&waits[0], &barrier);
+    await_on(0, &task, &waits[0].future);
+    rn_barrier_wait(&waits[1], &barrier);
+    assert_int_equal(rn_future_poll(&waits[1].future, &cx), RN_READY);
+    assert_int_equal(waits[1].result, 1);
+    cancel(&task);
+    assert_true(task.over);
+    assert_int_equal(waits[0].result, 0);
+    hand_close();
+}
+
 /* ---- Threads ----------------------------------------------------------------------------- */
 
 enum { WORKERS = 3, TASKS = 12, ROUNDS = 300 };
@@ -364,6 +385,7 @@ int main(void)
         cmocka_unit_test(an_event_ends_all_waits_while_it_is_set),
         cmocka_unit_test(a_wait_group_waits_for_all),
         cmocka_unit_test(a_barrier_opens_for_all_at_once),
+        cmocka_unit_test(who_is_cancelled_when_the_barrier_has_opened_has_come),
         cmocka_unit_test(a_mutex_is_one_s_at_a_time_among_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
