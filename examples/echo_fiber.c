@@ -42,11 +42,14 @@ static int64_t serve(void *argument)
             break;
         }
         echo->peer.read_timeout = echo->peer.write_timeout = 30 * RN_SECOND;
-        if (rn_fiber_init(&echo->fiber, &stacks, run, echo) < 0 ||
-            rn_scope_spawn(&scope, worker, &echo->fiber.child) < 0) {
-            rn_fiber_close(&echo->peer);
-            free(echo);
+        int result = rn_fiber_init(&echo->fiber, &stacks, run, echo);
+        if (result == 0) {
+            result = rn_scope_spawn(&scope, worker, &echo->fiber.child);
+            if (result < 0) rn_fiber_drop(&echo->fiber); /* no slot: the stack goes back */
         }
+        if (result == 0) continue;
+        rn_fiber_close(&echo->peer);
+        free(echo);
     }
     rn_scope_cancel(&scope);
     rn_fiber_await(&scope.future);

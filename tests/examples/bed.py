@@ -45,6 +45,24 @@ def get(port, path, method="GET"):
         return json.load(response)
 
 
+class Lines:
+    """A client that sends lines and reads them."""
+
+    def __init__(self, port):
+        self.file = dial(port).makefile("rw")
+
+    def say(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+
+    def ask(self, line):
+        self.say(line)
+        return self.file.readline()
+
+    def close(self):
+        self.file.close()
+
+
 class Files(http.server.BaseHTTPRequestHandler):
     """/N: N bytes."""
 

@@ -2,7 +2,7 @@
 import re
 import socket
 
-from bed import run
+from bed import Lines, dial, exchange, run
 
 
 def test_load_generator(backend, start):
@@ -43,3 +43,32 @@ def test_port_check_refuses():
             (("epoll", "127.0.0.1", 2, 1), "FROM TO: the caller broke the contract of this call\n"),
             (("epoll", "127.0.0.1", 2), "usage: port_check BACKEND HOST FROM TO\n")):
         assert run("port_check", *arguments, check=False).stderr == message
+
+
+def test_lockstep(start):
+    port = start("lockstep", 3)
+    for _ in range(2):  # one game after the other
+        players = [Lines(port) for _ in range(3)]
+        for turn in range(5):
+            for number, player in enumerate(players):
+                player.say(f"move {turn} of {number}")
+            for player in players:
+                assert [player.file.readline() for _ in players] == [
+                    f"{number + 1}: move {turn} of {number}\n" for number in range(3)]
+        players[0].say("the last")
+        players[1].close()
+        assert players[0].file.read() == players[2].file.read() == "The game is over.\n"
+        players[0].close()
+        players[2].close()
+
+
+def test_factor(start):
+    port = start("factor")
+    slow, quick = Lines(port), Lines(port)
+    slow.say("18446744073709551557")  # minutes of computing
+    for number, factors in ((2, "2"), (91, "7 13"), (2 ** 63, "2 " * 62 + "2"), (97, "97"),
+                            (65537 ** 2, "65537 65537"), (3 ** 40, "3 " * 39 + "3")):
+        assert quick.ask(str(number)) == f"{number}: {factors}\n"
+    for wrong in ("1", "", "x", "-5", "18446744073709551616", "7 "):
+        assert quick.ask(wrong).startswith("not a number"), wrong
+    assert exchange(dial(port), b"9" * 64) == b""  # as long as the buffer, and no end

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bed import DATA, EXAMPLES, PATIENCE, ROOT, Files, client, dial, exchange, get, run
+from bed import DATA, EXAMPLES, PATIENCE, ROOT, Files, Lines, client, dial, exchange, get, run
 
 HERE = Path(__file__).resolve().parent
 
@@ -142,21 +142,6 @@ def test_copy_files(backend, tmp_path):
         [".closed.part", *map(str, range(40))])
     for number in range(40):
         assert (target / f"{number}").read_bytes() == DATA[:number * 7919]
-
-
-class Lines:
-    """A client that sends lines and reads them."""
-
-    def __init__(self, port):
-        self.file = dial(port).makefile("rw")
-
-    def say(self, line):
-        self.file.write(line + "\n")
-        self.file.flush()
-
-    def ask(self, line):
-        self.say(line)
-        return self.file.readline()
 
 
 def test_kv_server(start):
