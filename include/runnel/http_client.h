@@ -91,6 +91,7 @@ struct rn_http_client {
     struct rn_future closed;
     rn_waker closer;
     bool closing;
+    bool serving; /* those that wait */
 };
 
 /* Readies a client and maps the memory for its connections, which is touched when used. -ENOMEM;
@@ -210,7 +211,8 @@ void rn_http_call_end(struct rn_http_call *call);
 
 /* After a response with status 101, or 2xx to CONNECT: the connection is the caller's, to close
  * too, and with it the buffer that holds the head and, as its content, what came behind it: to be
- * given back with rn_pool_put. The call is to be ended as ever. */
+ * given back with rn_pool_put. The call is to be ended as ever. (The future waits until the request
+ * was sent whole, also where the server switched before.) */
 struct rn_buf *rn_http_call_take(struct rn_http_call *call, rn_stream *stream);
 
 /* The response's first field of that name (any case), or {NULL, 0}; until the first read. */

@@ -26,7 +26,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
     if (!over && call->flags & RN_HTTP_HOLDING) {
         call->flags &= (uint16_t)~RN_HTTP_HOLDING;
         rn_http_call_output(call);
-    } else if (!over && call->phase == RN_HTTP_SENDING &&
+    } else if (!over && (call->phase == RN_HTTP_SENDING || call->flags & RN_HTTP_LATE) &&
                connection->send.progress != connection->seen) {
         connection->seen = connection->send.progress;
         rn_http_call_allow(call, call->client->options.stall_timeout);
@@ -114,7 +114,7 @@ void rn_http_call_output(struct rn_http_call *call)
     bool sending = connection->out->len;
     if (sending) rn_http_connection_send(connection);
     else rn_http_connection_drop(connection, &connection->out);
-    if (call->phase > RN_HTTP_SENDING) return;
+    if (call->phase > RN_HTTP_SENDING && !(call->flags & RN_HTTP_LATE)) return;
     if (sending) {
         delay = options->stall_timeout;
     } else if (call->flags & RN_HTTP_ALL_SENT) {
@@ -132,13 +132,21 @@ void rn_http_call_sent(struct rn_http_call *call, int64_t result)
     connection->out->at = connection->out->len = 0;
     /* A server that doesn't take it may have said why before it closed: receiving goes on. */
     if (result < 0) call->flags |= RN_HTTP_STOPPED;
-    if (call->flags & RN_HTTP_LATE) ready(call);
+    bool over = call->flags & (RN_HTTP_ALL_SENT | RN_HTTP_STOPPED);
+    if (over && call->flags & RN_HTTP_LATE) ready(call);
     else rn_http_call_output(call);
 }
 
 void rn_http_call_more(struct rn_http_call *call)
 {
-    if (call->connection && call->flags & RN_HTTP_STARTED) rn_http_call_output(call);
+    unsigned flags = call->flags & (RN_HTTP_STARTED | RN_HTTP_ALL_SENT);
+    if (call->connection && flags == RN_HTTP_STARTED) rn_http_call_output(call);
+}
+
+/* What becomes of its connection is settled by the time it has one again. */
+static void forget_exchange(struct rn_http_call *call)
+{
+    call->flags &= RN_HTTP_FOREIGN | RN_HTTP_RETRIED | RN_HTTP_BODILESS;
 }
 
 void rn_http_call_connected(struct rn_http_call *call)
@@ -146,9 +154,14 @@ void rn_http_call_connected(struct rn_http_call *call)
     struct rn_http_connection *connection = call->connection;
     bool tunnel = connection->route == RN_HTTP_BY_TUNNEL && !connection->tunnelled;
     rn_bytes method = tunnel ? RN_BYTES("CONNECT") : rn_http_call_method(call);
-    call->flags &= RN_HTTP_FOREIGN | RN_HTTP_RETRIED | RN_HTTP_BODILESS;
-    if (tunnel) call->flags |= RN_HTTP_TUNNELLING;
-    else call->phase = RN_HTTP_SENDING;
+    forget_exchange(call);
+    if (tunnel) {
+        call->flags |= RN_HTTP_TUNNELLING;
+    } else {
+        call->phase = RN_HTTP_SENDING;
+        /* The end of the last request may still be under way, and nobody read it. */
+        rn_http_call_allow(call, call->client->options.stall_timeout);
+    }
     call->sent = connection->sent = 0;
     call->client->figures.requests++;
     rn_http1_exchange_init(&call->exchange, method, call->upgrade && !tunnel);
@@ -169,6 +182,14 @@ static void finish(struct rn_http_call *call)
     }
     call->phase = RN_HTTP_OVER;
     ready(call);
+}
+
+/* Whether the connection is the caller's from here on: once the request is sent, not before. */
+static bool switches(const struct rn_http_call *call)
+{
+    unsigned status = call->exchange.response.status;
+    return status == 101 ||
+           (status / 100 == 2 && rn_bytes_equal(rn_http_call_method(call), RN_BYTES("CONNECT")));
 }
 
 /* A final head has come; false when there is nothing more to do with the input. */
@@ -209,7 +230,8 @@ static bool on_head(struct rn_http_call *call)
         rn_http_call_output(call);
         if (!call->connection) return false;
     }
-    if (framing == RN_HTTP1_NO_BODY && all_sent && rn_op_inflight(&call->connection->send))
+    bool waits = all_sent ? framing == RN_HTTP1_NO_BODY : switches(call);
+    if (waits && (!all_sent || rn_op_inflight(&call->connection->send)))
         call->flags |= RN_HTTP_LATE;
     else
         ready(call);
@@ -338,6 +360,7 @@ void rn_http_call_begin(struct rn_http_call *call)
         rn_http_call_fail(call, error);
         return;
     }
+    forget_exchange(call);
     rn_http_call_allow(call, RN_NEVER);
     rn_http_pool_enter(call);
 }

@@ -103,9 +103,14 @@ static bool serve(struct rn_http_call *call)
 static void serve_waiting(struct rn_http_client *client)
 {
     struct rn_http_call *call;
+    /* Each one that fails at once frees its connection: the loop goes on with the next, or the
+     * stack would have to hold them all. */
+    if (client->serving) return;
+    client->serving = true;
 again:
     for (call = client->waiting; call; call = call->next)
         if (serve(call)) goto again; /* the line isn't what it was */
+    client->serving = false;
 }
 
 void rn_http_pool_enter(struct rn_http_call *call)

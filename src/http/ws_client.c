@@ -228,6 +228,9 @@ static enum rn_poll poll_received(struct rn_future *future, struct rn_cx *cx)
         client->receive_result = client->state & ENDED ? client->receive_result : 0;
         if (client->state & RECEIVING) received(client);
         if (client->receive_result == -RN_K_ECANCELED) return RN_READY;
+        /* Also when there is always something that has come already. */
+        if (cx->now >= client->receive_deadline && !(client->state & ENDED))
+            end_receiving(client, -RN_K_ETIMEDOUT);
         if (!flush_control(client, cx)) {
             if (!cx->cancelled || rn_op_inflight(&client->control)) return RN_PENDING;
             client->receive_result = -RN_K_ECANCELED;
