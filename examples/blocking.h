@@ -48,6 +48,11 @@ static inline bool bytes_are(rn_bytes bytes, const char *text)
     return bytes.len == strlen(text) && memcmp(bytes.ptr, text, bytes.len) == 0;
 }
 
+static inline void put(rn_bytes bytes)
+{
+    if (bytes.len) fwrite(bytes.ptr, 1, bytes.len, stdout);
+}
+
 static inline struct rn_address address_of(const char *text, uint16_t port)
 {
     struct rn_address address;

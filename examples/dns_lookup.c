@@ -98,8 +98,10 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     rn_bytes name = bytes_of(argv[1]), hosts = read_file(argc > 3 ? argv[3] : "/etc/hosts"), at;
     bool listed = false;
-    for (; rn_dns_hosts_next(&hosts, name, &at); listed = true)
-        printf("%.*s from the hosts file\n", (int)at.len, (const char *)at.ptr);
+    for (; rn_dns_hosts_next(&hosts, name, &at); listed = true) {
+        put(at);
+        puts(" from the hosts file");
+    }
     if (listed) return 0;
     rn_dns_config_parse(&config, read_file(argc > 2 ? argv[2] : "/etc/resolv.conf"));
     check(rn_dns_lookup_start(&lookup, &config, name, types), argv[1]);
