@@ -80,6 +80,19 @@ def test_standard_output_has_all_once(wget, origin):
     assert wget("-qO-", origin(cut_once()).url()).stdout == BODY
 
 
+def test_standard_output_is_of_one_content(wget, origin):
+    """What was written there can't be taken back, and the rest of something else isn't put behind
+    it."""
+    answers = [cut(1, b"o" * 1_000_000, ETag='"old"'), file_server(BODY, ETag=TAG)]
+
+    def answer(connection, request):
+        return (answers.pop(0) if len(answers) > 1 else answers[0])(connection, request)
+    server = origin(answer)
+    result = wget("-qO-", server.url(), code=7)
+    assert 'If-Range: "old"' in server.requests[1]
+    assert result.stdout == b"o" * len(result.stdout) and "changed" in result.lines[0]
+
+
 def test_gives_up_after_so_many(wget, origin):
     server = origin(saying(b""))
     result = wget("--tries", 2, server.url(), code=4)
@@ -188,6 +201,18 @@ def test_part_of_another_length_than_its_range(wget, origin):
     wget.fails(7, "-q", "-c", server.url(), word="contradicts")
 
 
+def test_part_that_goes_on_behind_its_range(wget, origin):
+    rest = BODY[10:] + b"more"
+    server = origin(saying(response(f"{len(rest):x}\r\n".encode() + rest + b"\r\n0\r\n\r\n",
+                                    "206 Partial Content", Content_Length=None,
+                                    Content_Range="bytes 10-1048575/1048576",
+                                    Transfer_Encoding="chunked")))
+    (wget.place / "file.part").write_bytes(BODY[:10])
+    result = wget("-q", "-c", server.url(), code=7)
+    assert "more than it announced" in result.lines[0]
+    assert "file" not in wget.files()
+
+
 def test_part_in_use(wget, origin):
     import fcntl
     with open(wget.place / "file.part", "wb") as part:
@@ -248,9 +273,12 @@ def test_quiet(wget, origin):
 
 
 def test_no_controls_from_the_server(wget, origin):
-    result = wget("-S", origin(saying(response(b"", "404 No\tno", X="a\tb"))).url(), code=8)
+    fields = {"X": "a\tb", "Y": "\x9b31m", "Z": "\xc2\x9b31m", "Known": "\xc3\x9b"}
+    result = wget("-S", origin(saying(response(b"", "404 No\tno", **fields))).url(), code=8)
     assert b"404 No?no" in result.stderr and b"X: a?b" in result.stderr
     assert not any(byte < 32 and byte != 10 for byte in result.stderr)
+    assert b"Y: ?31m" in result.stderr and b"Z: \xc2?31m" in result.stderr
+    assert b"Known: \xc3\x9b" in result.stderr
 
 
 def test_bar(wget, origin):
@@ -274,8 +302,9 @@ def test_bar(wget, origin):
             return word in seen
         wait_until(found, pause=0)
     with_size(slave, 100)
-    process = wget.start(origin(answer).url(), stderr=slave)
+    process = wget.start(origin(answer).url("/fi%C2%9Ble"), stderr=slave)
     read_until(b"57%")
+    assert b"\x9b" not in seen and b"fi\xc2?le" in seen
     bar = seen.split(b"\r")[-1].split(b"\033")[0] or seen.split(b"\r")[-2].split(b"\033")[0]
     assert b"[=" in bar and b"KiB" in bar and len(bar) <= 100
     with_size(slave, 50)
@@ -289,7 +318,7 @@ def test_bar(wget, origin):
     assert process.wait(30) == 0
     os.close(slave)
     os.close(master)
-    assert wget.files() == {"file": BODY}
+    assert wget.files() == {"fi\x9ble": BODY}
 
 
 def with_size(terminal, columns):

@@ -229,6 +229,20 @@ def test_user_in_the_url(wget, origin):
     assert "Authorization: Basic bWU6c2VjcmV0" in server.requests[0]
 
 
+def test_password_is_not_shown(wget, origin):
+    refused = origin(saying(response(b"", "404 No")))
+    for arguments, code in ((["-O-", origin(file_server(b"")).url()], 0), ([refused.url()], 8),
+                            (["--tries", "2", origin(saying(b"")).url()], 4),
+                            (["https://h/"], 5)):
+        result = wget(*(word.replace("://", "://me:secret@") for word in arguments), code=code)
+        assert b"secret" not in result.stderr and b"://" in result.stderr
+
+
+def test_url_that_is_too_long(wget):
+    """Also one that would be short enough without its dots, if it were read to its end."""
+    wget.fails(2, "http://h/" + "./" * 2048 + "name", word="too long")
+
+
 def test_password_stays_with_its_origin(wget, origin):
     other = origin(file_server(b"content"))
     server = origin(saying(response(b"", "302 Found", Location=other.url())))

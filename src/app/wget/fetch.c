@@ -11,9 +11,22 @@ enum { RATE_STEPS = 16 }; /* so often a second the rate is seen to, at least */
 
 /* ---- Failing --------------------------------------------------------------------------------- */
 
+const char *fetch_shown_url(const struct job *job)
+{
+    static char shown[RN_HTTP_URL_MAX];
+    struct rn_text text = {.ptr = shown, .cap = sizeof shown - 1};
+    struct rn_url url;
+    if (rn_url_parse(&url, rn_bytes_text(job->url)) < 0 || !url.userinfo.ptr) return job->url;
+    /* All that follows the '@'. */
+    rn_text_format(&text, "%b://%s", url.scheme.ptr, url.scheme.len,
+                   (const char *)url.authority.ptr);
+    shown[text.len] = 0;
+    return shown;
+}
+
 enum verdict fetch_fail(struct job *job, uint8_t exit_code, const char *problem)
 {
-    complain("%s: %s", job->url, problem);
+    complain("%s: %s", fetch_shown_url(job), problem);
     job->exit_code = exit_code;
     return FAILED;
 }
@@ -35,7 +48,9 @@ static enum verdict read_url(struct job *job, const char *given)
     const char *at = given;
     while (*at && (at[0] != ':' || at[1] != '/' || at[2] != '/')) at++;
     rn_text_format(&text, "%s%s", *at ? "" : "http://", given);
-    rn_ssize len = rn_url_resolve(job->url, sizeof job->url, NULL, rn_bytes_of(whole, text.len));
+    rn_ssize len = RN_E_LIMIT; /* what was cut off may be what matters */
+    if (text.len < sizeof whole)
+        len = rn_url_resolve(job->url, sizeof job->url, NULL, rn_bytes_of(whole, text.len));
     if (len >= 0 && memcmp(job->url, "http:", 5) == 0) return READING;
     bool tls = len >= 0 && memcmp(job->url, "https:", 6) == 0;
     text.cap = text.len < 200 ? text.len : 200;
@@ -135,7 +150,7 @@ static void tell(const struct job *job, rn_ns now)
     rn_text_format(&text, " in %u.%u s, ", ms / 1000, ms % 1000 / 100);
     size_text(&text, job->got * 1000 / (ms + 1));
     rn_text_add(&text, "/s", 2);
-    if (output->kind == TO_DESCRIPTOR) say("%s: %b", job->url, text.ptr, text.len);
+    if (output->kind == TO_DESCRIPTOR) say("%s: %b", fetch_shown_url(job), text.ptr, text.len);
     else say("saved '%s', %b", output->name, text.ptr, text.len);
 }
 

@@ -30,6 +30,20 @@ static void put(const char *from, size_t len)
     }
 }
 
+/* What a server sends must not speak to the terminal: by controls, or by U+0080 to U+009F, which
+ * are controls too where UTF-8 is read, and alone elsewhere (ECMA-48, section 5.3). Any other
+ * character of UTF-8 may have such bytes behind its first. */
+static void silence(struct rn_text *text)
+{
+    uint8_t last = 0;
+    for (size_t i = 0; i < text->len; i++) {
+        uint8_t c = (uint8_t)text->ptr[i];
+        bool high = c >= 0x80 && c < 0xa0 && (last < 0x80 || last == 0xc2);
+        if (high || c < ' ' || c == 0x7f) text->ptr[i] = '?';
+        last = (uint8_t)text->ptr[i];
+    }
+}
+
 RN_NO_FLOATS void say_line(const char *prefix, const char *format, ...)
 {
     char line[LINE_ROOM];
@@ -39,9 +53,7 @@ RN_NO_FLOATS void say_line(const char *prefix, const char *format, ...)
     rn_text_format(&text, "%s", prefix);
     rn_text_vformat(&text, format, arguments);
     va_end(arguments);
-    /* What a server sends must not speak to the terminal. */
-    for (size_t i = 0; i < text.len; i++)
-        if ((uint8_t)line[i] < ' ' || line[i] == 0x7f) line[i] = '?';
+    silence(&text);
     line[text.len++] = '\n';
     progress_clear();
     put(line, text.len);
@@ -168,6 +180,7 @@ static void tick(struct rn_timer *timer, rn_ns now)
         say_line("", "%b", text.ptr, text.len);
         return;
     }
+    silence(&text);
     put("\r", 1);
     put(text.ptr, text.len);
     put("\033[K", 3);

@@ -74,9 +74,27 @@ static enum verdict ask_for_all(struct job *job)
     return AGAIN_AT_ONCE;
 }
 
+/* What was written to a descriptor can't be taken back: notes what that was, and sees to it that
+ * nothing else is put behind it. */
+static bool is_something_else(struct job *job)
+{
+    struct output *output = &job->output;
+    rn_bytes validator = validator_of(&job->call);
+    if (output->kind != TO_DESCRIPTOR) return false;
+    if (output->size)
+        return output->validator[0] &&
+               !rn_bytes_equal(validator, rn_bytes_text(output->validator));
+    if (validator.len >= VALIDATOR_ROOM) validator.len = 0;
+    if (validator.len) memcpy(output->validator, validator.ptr, validator.len);
+    output->validator[validator.len] = 0;
+    return false;
+}
+
 static enum verdict begin(struct job *job, uint64_t first, uint64_t total)
 {
     job->total = total;
+    if (is_something_else(job))
+        return fetch_fail(job, EXIT_PROTOCOL, "it has changed since the first part was written");
     describe(job);
     int result = output_begin(&job->output, first, validator_of(&job->call));
     return result < 0 ? fetch_fail_file(job, result) : READING;
@@ -159,7 +177,7 @@ static enum verdict broken(struct job *job, const char *what)
 {
     bool last = fetcher.settings.tries && job->attempt >= fetcher.settings.tries;
     if (last) return fetch_fail(job, EXIT_NETWORK, what);
-    say("%s: %s; attempt %u follows", job->url, what, (uint64_t)job->attempt + 1);
+    say("%s: %s; attempt %u follows", fetch_shown_url(job), what, (uint64_t)job->attempt + 1);
     return AGAIN;
 }
 
@@ -246,5 +264,7 @@ enum verdict response_end(struct job *job)
     if (job->call.result < 0) return on_error(job);
     if (job->total != UINT64_MAX && job->output.size < job->total)
         return broken(job, "the server sent less than it announced");
+    if (job->output.size > job->total)
+        return fetch_fail(job, EXIT_PROTOCOL, "the server sent more than it announced");
     return DONE;
 }

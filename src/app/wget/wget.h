@@ -147,6 +147,8 @@ bool response_redirect(struct rn_http_call *call, const char *to);
 
 /* fetch.c: a task that fetches one URL after the other. */
 enum rn_poll fetch_run(struct rn_task *task, struct rn_cx *cx);
+/* The URL without user and password; good until the next call. */
+const char *fetch_shown_url(const struct job *job);
 /* "wget: URL: …"; FAILED with that exit code. */
 enum verdict fetch_fail(struct job *job, uint8_t exit_code, const char *problem);
 /* The same where the error is that of a file. */
