@@ -4,11 +4,13 @@
  * how bytes are cut, which fault comes when, and which thread goes on. Two runs with the same seed
  * and the same program are the same, system call by system call.
  *
- * A world answers system calls (rn_sim_syscall). A library that is built with RN_SYSCALL_HOOK sends
- * all of its own there, so that everything above runs on it unchanged, the epoll and poll backends
- * too; rn_backend_sim asks it directly, and needs no hook. Not a part of freestanding builds.
+ * A program is tested in it as it is: what runs under rn_sim_run finds a machine whose network,
+ * files, memory limits and clock are the simulator's, on every backend but io_uring, which that
+ * machine's kernel lacks. Whatever doesn't go through this library, such as a libc's own calls,
+ * still sees the real machine. Not a part of freestanding builds. docs/TESTING.md says how to use
+ * it.
  *
- * Everything here is for one thread of the real machine; simulated threads take turns on it.
+ * All functions are for the thread that called rn_sim_run, and for the world's own.
  */
 #ifndef RUNNEL_SIM_H
 #define RUNNEL_SIM_H
@@ -26,7 +28,8 @@ struct rn_sim_faults {
     uint16_t silence;        /* a segment: lost, and all that would follow it either way */
     uint16_t refuse;         /* a connection attempt: ECONNREFUSED, or no answer at all */
     uint16_t accept;         /* ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM */
-    uint16_t open;           /* socket(2), open(2), mmap(2): EMFILE, ENFILE, ENOMEM, ENOBUFS */
+    uint16_t open;           /* socket(2), open(2), mmap(2), a thread: EMFILE, ENFILE, ENOMEM,
+                              * ENOBUFS, EAGAIN */
     uint16_t io;             /* a file: EIO; a datagram that is sent: ENOBUFS */
     uint16_t partial;        /* a send or a file's read takes a part; a segment comes in pieces */
     uint16_t interrupt;      /* a wait: EINTR */
@@ -57,9 +60,6 @@ struct rn_sim_options {
     uint32_t descriptors; /* RLIMIT_NOFILE; 0: 1,024 */
     uint32_t buffer;      /* bytes that a direction of a stream holds, at most; 0: 65,536 */
     uint64_t calls_max;   /* more of them are a livelock; 0: no limit */
-    /* Goes on with that simulated thread; returns when this one is to go on. NULL: there is only
-     * one. */
-    void (*resume)(void *context, unsigned thread);
     /* All threads wait, and nothing will ever happen: a lost wakeup; or a livelock. Must not
      * return. */
     void (*stuck)(void *context, const char *why);
@@ -67,16 +67,20 @@ struct rn_sim_options {
     void *context;
 };
 
-/* Makes a world with one thread, number 0, which is running; or -ENOMEM. */
+/* Makes a world, or -ENOMEM. */
 RN_MUST_USE int rn_sim_new(struct rn_sim **sim, const struct rn_sim_options *options);
 void rn_sim_free(struct rn_sim *sim);
 
-/* The world that rn_backend_sim and rn_sim_now are about, and the present one. NULL: none. */
-void rn_sim_enter(struct rn_sim *sim);
-struct rn_sim *rn_sim_current(void);
+/* Calls program(context) on the world's first thread, and returns when that does: 0, or how many
+ * threads it left behind, which don't go on any more. Meanwhile all that this library asks of the
+ * kernel is answered by the world, and the threads that it starts are the world's, on stacks of 512
+ * KiB: they take turns on the thread that called this. At the end the world stays as it is, to be
+ * looked at. Inside of another one RN_E_MISUSE; -EOPNOTSUPP where the processor guards return
+ * addresses (shadow stacks). */
+RN_MUST_USE int rn_sim_run(struct rn_sim *sim, void (*program)(void *context), void *context);
 
-/* Answers as the kernel would. Memory, signals and the like are the real kernel's. */
-long rn_sim_syscall(struct rn_sim *sim, long nr, long a, long b, long c, long d, long e, long f);
+/* The world that is running. NULL: none, and this is the real machine. */
+struct rn_sim *rn_sim_current(void);
 
 /* Virtual time, from a thousand seconds on. */
 rn_ns rn_sim_now(const struct rn_sim *sim);
@@ -101,14 +105,7 @@ void rn_sim_set_faults(struct rn_sim *sim, const struct rn_sim_faults *faults);
  * network goes away. */
 void rn_sim_cut_all(struct rn_sim *sim);
 
-/* A further thread, ready to run: its number, or -EAGAIN. The present thread's end: another one
- * goes on, and this call doesn't come back. Waiting for an end. */
-RN_MUST_USE int rn_sim_thread_new(struct rn_sim *sim);
-void rn_sim_thread_end(struct rn_sim *sim);
-void rn_sim_thread_join(struct rn_sim *sim, unsigned thread);
-unsigned rn_sim_thread(const struct rn_sim *sim);
-
-/* Ops in virtual time, on the present world. */
+/* Ops in virtual time, straight on the world that is running; for its threads alone. */
 extern const struct rn_backend_vt rn_backend_sim;
 
 #ifdef __cplusplus

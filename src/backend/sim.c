@@ -185,8 +185,8 @@ static void schedule(struct rn_sim *sim)
     if (next == self) return;
     sim->thread = next;
     rn_sim_note(sim, RN_SIM_SWITCH, self, 0, next);
-    rn_assert(sim->options.resume);
-    sim->options.resume(sim->options.context, next);
+    rn_assert(sim->resume);
+    sim->resume(sim->options.context, next);
 }
 
 void rn_sim_enter_kernel(struct rn_sim *sim)
@@ -221,8 +221,8 @@ bool rn_sim_wait(struct rn_sim *sim, bool (*ready)(struct rn_sim *sim, void *arg
 int rn_sim_thread_new(struct rn_sim *sim)
 {
     for (unsigned i = 0; i < RN_SIM_THREADS_MAX; i++) {
-        if (sim->threads[i].alive) continue;
-        sim->threads[i] = (struct rn_sim_thread){.alive = true};
+        if (sim->threads[i].taken) continue;
+        sim->threads[i] = (struct rn_sim_thread){.alive = true, .taken = true};
         return (int)i;
     }
     return -RN_K_EAGAIN;
@@ -243,6 +243,7 @@ void rn_sim_thread_join(struct rn_sim *sim, unsigned thread)
 {
     rn_sim_enter_kernel(sim);
     rn_sim_wait(sim, ended, &sim->threads[thread], RN_NEVER);
+    sim->threads[thread].taken = false;
 }
 
 /* ---- The world ------------------------------------------------------------------------------- */
@@ -270,7 +271,7 @@ int rn_sim_new(struct rn_sim **made, const struct rn_sim_options *options)
     sim->free_at = (uint8_t *)(sim + 1);
     sim->free_at += -(uintptr_t)sim->free_at & 15;
     sim->free_end = (uint8_t *)sim + ARENA;
-    sim->threads[0].alive = true;
+    sim->threads[0].alive = sim->threads[0].taken = true;
     sim->port = 40000;
     rn_sim_files_init(sim);
     *made = sim;

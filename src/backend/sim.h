@@ -71,6 +71,7 @@ struct rn_sim_thread {
     rn_ns deadline;
     rn_ns not_before; /* it stands still until then */
     bool alive;
+    bool taken; /* until it is joined, no other one has its number */
 };
 
 struct rn_sim_node;
@@ -79,6 +80,8 @@ struct rn_sim_datagrams;
 
 struct rn_sim {
     struct rn_sim_options options;
+    /* Goes on with that thread; returns when this one is to go on. NULL: there is only one. */
+    void (*resume)(void *context, unsigned thread);
     uint64_t random;
     rn_ns now;
     uint64_t hash;
@@ -105,6 +108,17 @@ struct rn_sim {
 };
 
 /* backend/sim.c: chance, time, memory, threads. */
+
+/* The world that rn_backend_sim is about. */
+void rn_sim_enter(struct rn_sim *sim);
+
+/* A further thread, ready to run: its number, or -EAGAIN; number 0 is there and runs. The present
+ * thread's end: another one goes on, and this call doesn't come back. Waiting for an end. */
+RN_MUST_USE int rn_sim_thread_new(struct rn_sim *sim);
+void rn_sim_thread_end(struct rn_sim *sim);
+void rn_sim_thread_join(struct rn_sim *sim, unsigned thread);
+unsigned rn_sim_thread(const struct rn_sim *sim);
+
 bool rn_sim_chance(struct rn_sim *sim, uint16_t of_65536);
 void rn_sim_note(struct rn_sim *sim, long number, long a, long b, long result);
 void *rn_sim_alloc(struct rn_sim *sim, size_t size); /* zeroed */
@@ -119,7 +133,13 @@ void rn_sim_enter_kernel(struct rn_sim *sim);
 bool rn_sim_wait(struct rn_sim *sim, bool (*ready)(struct rn_sim *sim, void *argument),
                  void *argument, rn_ns deadline);
 
-/* backend/sim_call.c: a system call on a file or a name, with five arguments. */
+/* backend/sim_machine.c: told of each thread that was joined, for tests. */
+extern void (*rn_sim_joined)(struct rn_thread *thread);
+
+/* backend/sim_call.c: answers as the kernel would. Memory, signals and the like are the real
+ * kernel's. */
+long rn_sim_syscall(struct rn_sim *sim, long nr, long a, long b, long c, long d, long e, long f);
+/* On a file or a name, with five arguments. */
 long rn_sim_file_call(struct rn_sim *sim, long nr, const long *args);
 
 /* backend/sim_file.c: descriptors, pipes aside; eventfd, files, directories. */

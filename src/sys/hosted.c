@@ -1,8 +1,8 @@
 /*
  * sys/hosted.c: threads, the clock and the page size on a libc, for programs that link with one.
  *
- * Threads are the libc's, so that code which they run may call it. There is no main() here: see
- * RN_PROGRAM_MAIN in sys/sys.h.
+ * Threads are the libc's, so that code which they run may call it; a simulated machine has its own,
+ * and its own clock. There is no main() here: see RN_PROGRAM_MAIN in sys/sys.h.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -18,6 +18,7 @@
 static int libc_clock(int clock, struct rn_k_timespec *time)
 {
     struct timespec value;
+    if (rn_stand_in) return rn_stand_in->clock(clock, time);
     int result = clock_gettime(clock, &value);
     time->tv_sec = value.tv_sec;
     time->tv_nsec = value.tv_nsec;
@@ -39,6 +40,7 @@ int rn_thread_start(struct rn_thread *thread, void (*run)(void *), void *argumen
     pthread_attr_t attributes;
     pthread_t handle;
     *thread = (struct rn_thread){.run = run, .argument = argument};
+    if (rn_stand_in) return rn_stand_in->thread_start(thread);
     if (stack_size > SIZE_MAX - LIBC_STACK_SIZE) return -RN_K_ENOMEM;
     int error = pthread_attr_init(&attributes);
     if (error) return -error;
@@ -52,5 +54,6 @@ int rn_thread_start(struct rn_thread *thread, void (*run)(void *), void *argumen
 
 void rn_thread_join(struct rn_thread *thread)
 {
-    rn_assert(pthread_join((pthread_t)thread->memory, NULL) == 0);
+    if (rn_stand_in) rn_stand_in->thread_join(thread);
+    else rn_assert(pthread_join((pthread_t)thread->memory, NULL) == 0);
 }

@@ -483,7 +483,7 @@ static inline struct rn_k_timespec rn_timespec_of(rn_ns time)
 struct rn_thread {
     void (*run)(void *argument);
     void *argument;
-    uintptr_t memory; /* hosted: the pthread_t */
+    uintptr_t memory; /* hosted: the pthread_t; simulated: the number */
     size_t memory_size;
     uint32_t running; /* the kernel clears it and wakes the joiner */
 };
@@ -498,6 +498,17 @@ RN_MUST_USE int rn_thread_start(struct rn_thread *thread, void (*run)(void *), v
 
 /* Waits for its end and takes its memory back. Exactly once for each that was started. */
 void rn_thread_join(struct rn_thread *thread);
+
+#ifndef RN_FREESTANDING
+/* What is in the place of the kernel and the libc while a simulated machine runs; NULL: nothing. */
+struct rn_stand_in {
+    long (*call)(long nr, long a, long b, long c, long d, long e, long f);
+    int (*clock)(int clock, struct rn_k_timespec *time);
+    int (*thread_start)(struct rn_thread *thread);
+    void (*thread_join)(struct rn_thread *thread);
+};
+extern const struct rn_stand_in *rn_stand_in;
+#endif
 
 /* CPUs that this process may run on; at least 1. */
 unsigned rn_cpu_count(void);

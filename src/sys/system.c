@@ -3,9 +3,19 @@
  */
 #include "sys/sys.h"
 
+#ifndef RN_FREESTANDING
+const struct rn_stand_in *rn_stand_in;
+#endif
+
+#if !defined(RN_FREESTANDING) || defined(RN_SYSCALL_HOOK)
 #ifdef RN_SYSCALL_HOOK
-__attribute__((weak)) long rn_syscall_hook(long nr, long a, long b, long c, long d, long e, long f)
+__attribute__((weak))
+#endif
+long rn_system_call(long nr, long a, long b, long c, long d, long e, long f)
 {
+#ifndef RN_FREESTANDING
+    if (rn_stand_in) return rn_stand_in->call(nr, a, b, c, d, e, f);
+#endif
     return rn_raw_syscall6(nr, a, b, c, d, e, f);
 }
 #endif

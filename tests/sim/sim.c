@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/sim.h"
+
 enum {
     PROCESSES_MAX = 64,
     AGAIN_EVERY = 32,      /* seeds until one is run twice and must be the same twice */
@@ -22,9 +24,6 @@ enum {
     SECONDS_MAX = 10,      /* of processor time, for a loop that makes none */
     TEXT_MAX = 1000,
 };
-
-void world_resume(void *context, unsigned next);
-void world_begin(void);
 
 static const struct workload *const workloads[] = {
     &workload_http, &workload_websocket, &workload_udp, &workload_tasks, &workload_storm,
@@ -154,12 +153,20 @@ static void choose_faults(void)
     faults->stall_max = RN_MILLISECOND << pick(15);
 }
 
+static void run_workload(void *context)
+{
+    choose_faults();
+    unsigned which = pick(RN_COUNT(workloads));
+    present = forced ? forced : workloads[which];
+    faults_off();
+    present->run();
+}
+
 static uint64_t run_once(uint64_t seed)
 {
     struct rn_sim_options options = {
         .seed = seed,
         .calls_max = CALLS_MAX,
-        .resume = world_resume,
         .stuck = on_stuck,
         .trace = traced ? on_call : NULL,
         .descriptors = 512,
@@ -172,13 +179,8 @@ static uint64_t run_once(uint64_t seed)
         fprintf(stderr, "sim: no memory\n");
         _exit(2);
     }
-    rn_sim_enter(run.sim);
-    world_begin();
-    choose_faults();
-    unsigned which = pick(RN_COUNT(workloads));
-    present = forced ? forced : workloads[which];
-    faults_off();
-    present->run();
+    int left = world_run(run_workload);
+    if (left) fail("%d threads are there at the end", left);
     if (rn_sim_descriptors(run.sim))
         fail("%u descriptors are open at the end", rn_sim_descriptors(run.sim));
     if (rn_sim_mapped(run.sim))

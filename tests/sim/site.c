@@ -5,8 +5,8 @@
 
 #include <runnel/machine.h>
 
+#include "backend/sim.h"
 #include "http/server.h"
-#include "sys/sys.h"
 
 enum { WORKERS_MAX = 3 };
 

@@ -1,79 +1,18 @@
 /*
- * sim/world.c: the machine: what src/sys/hosted.c is in an ordinary build. Threads are contexts
- * that the simulator switches between, the clock is its own, and system calls end in it.
+ * sim/world.c: what the workloads use.
  */
 #include "world.h"
 
-#include <stdio.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-
+#include "backend/sim.h"
 #include "core/worker.h"
-#include "sys/start.h"
-
-enum { THREADS_MAX = 32, STACK_SIZE = 512 << 10 };
 
 struct run run;
 
-/* ---- Threads --------------------------------------------------------------------------------- */
-
-struct fiber {
-    ucontext_t context;
-    void *stack; /* kept from run to run */
-    struct rn_thread *thread;
-};
-
-static struct fiber fibers[THREADS_MAX];
-static unsigned running;
-
-/* Which worker a thread is, is a variable of the thread: it goes with the context. */
-void world_resume(void *context, unsigned next);
-void world_resume(void *context, unsigned next)
-{
-    struct rn_worker *worker = rn_worker_current();
-    unsigned self = running;
-    running = next;
-    swapcontext(&fibers[self].context, &fibers[next].context);
-    rn_worker_enter(worker);
-}
-
-void world_begin(void);
-void world_begin(void) { running = 0; }
-
-static void fiber_main(void)
-{
-    struct rn_thread *thread = fibers[running].thread;
-    rn_worker_enter(NULL);
-    thread->run(thread->argument);
-    rn_sim_thread_end(run.sim);
-}
-
-int rn_thread_start(struct rn_thread *thread, void (*start)(void *), void *argument,
-                    size_t stack_size)
-{
-    if (run.faults_on && run.weather >= ROUGH && chance(20)) return -RN_K_EAGAIN;
-    int index = rn_sim_thread_new(run.sim);
-    if (index < 0) return index;
-    struct fiber *fiber = &fibers[index];
-    if (!fiber->stack)
-        fiber->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    check(fiber->stack != MAP_FAILED);
-    *thread = (struct rn_thread){.run = start, .argument = argument, .memory = (uintptr_t)index};
-    fiber->thread = thread;
-    getcontext(&fiber->context);
-    fiber->context.uc_stack.ss_sp = fiber->stack;
-    fiber->context.uc_stack.ss_size = STACK_SIZE;
-    makecontext(&fiber->context, fiber_main, 0);
-    return 0;
-}
-
 /* For a worker this is the last moment at which all of it is there: what it leaves behind was
  * lost. */
-void rn_thread_join(struct rn_thread *thread)
+static void look_at_worker(struct rn_thread *thread)
 {
     const struct rn_worker *worker = rn_container_of(thread, struct rn_worker, thread);
-    rn_sim_thread_join(run.sim, (unsigned)thread->memory);
     if (thread->run != rn_worker_main || worker->start_result < 0) return;
     if (worker->ops) fail("%llu ops are in flight at the end", (unsigned long long)worker->ops);
     if (worker->slots.used) fail("%u tasks are alive at the end", worker->slots.used);
@@ -81,25 +20,11 @@ void rn_thread_join(struct rn_thread *thread)
         fail("%llu timers run at the end", (unsigned long long)worker->wheel.running);
 }
 
-/* ---- The rest of src/sys/hosted.c ------------------------------------------------------------ */
-
-static int simulated_clock(int clock, struct rn_k_timespec *time)
+int world_run(void (*program)(void *context))
 {
-    rn_ns now = rn_sim_now(run.sim);
-    *time = rn_timespec_of(now);
-    if (clock == RN_K_CLOCK_REALTIME || clock == RN_K_CLOCK_REALTIME_COARSE)
-        time->tv_sec += 1700000000;
-    return 0;
+    rn_sim_joined = look_at_worker;
+    return rn_sim_run(run.sim, program, NULL);
 }
-
-int (*rn_clock_source)(int clock, struct rn_k_timespec *time) = simulated_clock;
-
-long rn_syscall_hook(long nr, long a, long b, long c, long d, long e, long f)
-{
-    return rn_sim_syscall(run.sim, nr, a, b, c, d, e, f);
-}
-
-/* ---- What workloads use ---------------------------------------------------------------------- */
 
 uint32_t pick(uint32_t bound) { return (uint32_t)rn_sim_random(run.sim, bound); }
 

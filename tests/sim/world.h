@@ -47,6 +47,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ..
 #define check(condition)                                                                           \
     ((condition) ? (void)0 : fail("%s:%d: not so: %s", __FILE__, __LINE__, #condition))
 
+/* Runs it in run.sim; how many threads it left behind. */
+int world_run(void (*program)(void *context));
+
 /* From the seed. */
 uint32_t pick(uint32_t bound);                 /* below bound */
 uint32_t between(uint32_t least, uint32_t most); /* both included */

@@ -12,10 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <runnel/sim.h>
-
+#include "backend/sim.h"
 #include "sys/start.h"
-#include "sys/sys.h"
 
 static struct rn_sim *sim;
 static int (*real_clock)(int clock, struct rn_k_timespec *time);
@@ -74,11 +72,11 @@ void kernel_begin(void (*resume)(void *context, unsigned thread))
         .descriptors = 4096,
         .faults = {.delay_max = 2 * RN_MICROSECOND},
         .calls_max = 10000000,
-        .resume = resume,
         .stuck = stuck,
     };
     kernel_end(); /* of a test that failed */
     assert_int_equal(rn_sim_new(&sim, &options), 0);
+    sim->resume = resume;
     rn_sim_enter(sim);
     real_clock = rn_clock_source;
     rn_clock_source = simulated_clock;

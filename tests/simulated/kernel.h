@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A new world. `resume`: of struct rn_sim_options; NULL when there is one thread. */
+/* A new world. `resume`: of struct rn_sim; NULL when there is one thread. */
 void kernel_begin(void (*resume)(void *context, unsigned thread));
 void kernel_end(void);
 bool kernel_is_simulated(void);

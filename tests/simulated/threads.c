@@ -11,10 +11,8 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include <runnel/sim.h>
-
+#include "backend/sim.h"
 #include "core/worker.h"
-#include "sys/sys.h"
 
 enum { THREADS_MAX = 32, STACK_SIZE = 512 << 10 };
 

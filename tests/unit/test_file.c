@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 
 #include <runnel/file.h>
-#include <runnel/sim.h>
+
+#include "backend/sim.h"
 
 enum what { OPEN, CLOSE, READ, WRITE, SYNC, SYNC_DATA, TRUNCATE, STAT, RENAME, UNLINK, RMDIR,
             MKDIR, LIST };
