@@ -1,11 +1,15 @@
 """The examples that use the HTTP machines by hand."""
 import contextlib
 import http.client
+import http.server
+import os
 import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
-from bed import DATA, EXAMPLES, PATIENCE, run
+from bed import DATA, EXAMPLES, PATIENCE, client, run
 
 
 @contextlib.contextmanager
@@ -102,3 +106,136 @@ def test_http_heads():
                         ("HTTP/1.1 200 OK\nA: " + "x" * 16000, "LIMIT"), ("what\n\n", "PROTOCOL")):
         done = heads(head)
         assert done.returncode == 1 and f"(RN_E_{error})" in done.stderr
+
+
+class Site(http.server.BaseHTTPRequestHandler):
+    """Pieces of content, framed as their names say, and redirects."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.seen.append((self.client_address, self.path))
+        kind, _, rest = self.path[1:].partition("/")
+        body = b"" if kind == "to" else DATA[:int(rest)]
+        self.send_response(302 if kind == "to" else 200)
+        if kind == "to":
+            self.send_header("Location", rest.replace("@", self.server.other))
+        if kind == "chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+            body = client.chunked(body, 5000)
+        elif kind in ("close", "rude"):
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(body) + (kind == "cut")))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = kind in ("close", "rude", "cut")
+        if kind == "close":  # so that the end is known to be the server's word (RFC 8446, 6.1)
+            self.wfile.flush()
+            with contextlib.suppress(OSError):
+                self.connection.unwrap()
+
+    def do_PUT(self):
+        self.server.seen.append(self.path)
+        if self.path == "/no":
+            self.close_connection = True
+            self.send_response(403)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"no")
+            return
+        assert self.headers["Transfer-Encoding"] == "chunked"
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size + 2)[:-2]
+            self.server.seen.append(body)
+        self.rfile.readline()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + body.upper())
+        self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def site(context=None):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server.daemon_threads = True
+    server.seen, server.other = [], ""
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join(PATIENCE)
+    server.server_close()
+
+
+@pytest.fixture(scope="module", name="certificate")
+def _certificate(tmp_path_factory):
+    """A certificate for localhost that says it is its own authority, and its key."""
+    place = tmp_path_factory.mktemp("certificate")
+    files = place / "certificate.pem", place / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=DNS:localhost", "-out", files[0],
+                    "-keyout", files[1]], capture_output=True, check=True)
+    return files
+
+
+def https(files, *urls, trust=True):
+    environment = {**os.environ, **({"SSL_CERT_FILE": str(files[0])} if trust else {})}
+    return subprocess.run([EXAMPLES / "https_fetch", *urls], capture_output=True, check=False,
+                          timeout=PATIENCE, env=environment)
+
+
+def test_https_fetch(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with site(context) as one, site(context) as two:
+        home = f"https://localhost:{one.server_port}"
+        one.other = f"https://localhost:{two.server_port}"
+        done = https(certificate, *(f"{home}{path}" for path in (
+            "/length/100000", "/chunks/70000", "/length/0", "/to//to//length/3")))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == DATA[:100000] + DATA[:70000] + DATA[:3]
+        assert len(one.seen) == 6 and len({peer for peer, _ in one.seen}) == 1
+        one.seen.clear()
+        done = https(certificate, f"{home}/close/5", f"{home}/to/@/length/4", f"{home}/length/9")
+        assert (done.returncode, done.stdout) == (0, DATA[:5] + DATA[:4] + DATA[:9]), done.stderr
+        assert len({peer for peer, _ in one.seen}) == 3 and len(two.seen) == 1
+        assert done.stderr.count(b"connected by TLSv1") == 4
+        one.seen.clear()
+        for path, error in ((b"/cut/70000", b"1 bytes are missing"),
+                            (b"/to/http://x/", b"not https"), (b"/to/https:///", b"RN_E_PROTOCOL"),
+                            (b"/rude/5", b"ECONNRESET")):
+            done = https(certificate, home.encode() + path)
+            assert done.returncode == 1 and error in done.stderr, done.stderr
+        wrong = home.replace("localhost", "127.0.0.1")
+        seen = len(one.seen)
+        for done in (https(certificate, f"{home}/length/1", trust=False),
+                     https(certificate, f"{wrong}/length/1")):
+            assert (done.returncode, done.stdout) == (1, b"")
+            assert b"certificate verify failed" in done.stderr
+        assert len(one.seen) == seen
+
+
+def test_http_push():
+    with site() as server:
+        url = f"http://localhost:{server.server_port}"
+        with subprocess.Popen([EXAMPLES / "http_push", f"{url}/x"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as process:
+            for number, line in enumerate((b"a line\n", b"another\n", DATA)):
+                process.stdin.write(line)  # each goes out while the next is not there yet
+                process.stdin.flush()
+                while len(server.seen) < 2 + number:
+                    assert process.poll() is None
+            output, _ = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, output) == (0, b"A LINE\nANOTHER\n" + DATA.upper())
+        assert server.seen[:3] == ["/x", b"a line\n", b"a line\nanother\n"]
+        with subprocess.Popen([EXAMPLES / "http_push", f"{url}/no"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as process:  # whose input doesn't end
+            assert process.stdout.read() == b"no"
+            assert process.wait(PATIENCE) == 1
+    for wrong in ("https://localhost/", "x", url):
+        assert run("http_push", wrong, check=False, input="x").returncode == 1
