@@ -84,12 +84,13 @@ static inline void example_signals(bool wait)
 
 /* Runs workers, on whose threads `start` begins whatever there is to do, until ctrl-C. */
 static unsigned example_workers = 1;
+static void (*example_idle)(struct rn_worker *worker, void *context); /* as on_idle; may be set */
 static inline int example_run(int (*start)(struct rn_worker *worker, void *context), void *context)
 {
     struct rn_runtime *runtime;
     struct rn_runtime_options options = {
         .workers = example_workers, .backend = example_backend, .on_start = start,
-        .context = context};
+        .on_idle = example_idle, .context = context};
     example_signals(false);
     example_check(rn_runtime_start(&runtime, &options), "start");
     example_signals(true);
@@ -128,6 +129,19 @@ static inline void example_spawn(struct rn_listener *listener, struct rn_task *t
     if (rn_spawn(listener->worker, task) == 0) return;
     close(fd);
     done(task);
+}
+
+static inline void example_free_fiber(struct rn_fiber *fiber) { free(fiber); }
+
+/* The same in a fiber, which stands first in what it is in, and is what `run` gets. */
+static inline void example_spawn_fiber(struct rn_listener *listener, struct rn_fiber *fiber,
+                                       struct rn_fiber_pool *stacks, int fd,
+                                       int64_t (*run)(void *fiber))
+{
+    fiber->done = example_free_fiber;
+    if (rn_fiber_spawn(fiber, stacks, listener->worker, run, fiber) == 0) return;
+    close(fd);
+    free(fiber);
 }
 
 /* Runs an HTTP server until ctrl-C; *place: where it is while it runs. */

@@ -1,8 +1,15 @@
 """The examples of what tasks, fibers, threads and files do together, on each backend."""
+import http.server
+import os
 import re
+import signal
 import socket
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from bed import Lines, dial, exchange, run
+import pytest
+from bed import EXAMPLES, PATIENCE, Files, Lines, dial, exchange, run
 
 
 def test_load_generator(backend, start):
@@ -72,3 +79,98 @@ def test_factor(start):
     for wrong in ("1", "", "x", "-5", "18446744073709551616", "7 "):
         assert quick.ask(wrong).startswith("not a number"), wrong
     assert exchange(dial(port), b"9" * 64) == b""  # as long as the buffer, and no end
+
+
+def test_spell_server(start, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("hello\nhelp\nyellow\nthe\n" + "".join(f"word{n}\n" for n in range(20000)))
+    port = start("spell_server", words)
+    questions = {"helo": "hello", "hello": "hello", "thee": "the", "yelow": "yellow",
+                 "word1234x5": "word12345", "": "the", "Z" * 63: "hello"}
+    with ThreadPoolExecutor(8) as clients:
+        for _ in range(2):
+            asked = list(questions) * 4
+            answers = clients.map(lambda word: Lines(port).ask(word), asked)
+            assert list(answers) == [questions[word] + "\n" for word in asked]
+    reloader = Lines(port)
+    words.write_text("aardvark\nhelp\n")
+    assert reloader.ask("helo") == "hello\n"  # the old ones, until someone says so
+    assert reloader.ask("RELOAD") == "2 words\n"
+    assert reloader.ask("yelow") == "help\n"
+    words.unlink()
+    assert reloader.ask("RELOAD") == "no such file or directory\n"
+    assert reloader.ask("yelow") == "help\n"
+    words.write_text("")
+    assert reloader.ask("RELOAD") == "0 words\n"
+    assert reloader.ask("yelow") == "the name has no address\n"
+
+
+def test_spell_server_reloads_once_at_a_time(start, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("hello\n")
+    port = start("spell_server", words)
+    words.unlink()
+    os.mkfifo(words)  # loading lasts until somebody writes to it
+    first, second = Lines(port), Lines(port)
+    first.say("RELOAD")
+    with open(words, "w", encoding="utf-8") as writer:
+        assert second.ask("RELOAD") == "in use\n"
+        assert second.ask("helo") == "hello\n"
+        writer.write("help\n")
+    assert first.file.readline() == "1 words\n"
+    assert second.ask("helo") == "help\n"
+
+
+def test_spell_server_without_words():
+    done = run("spell_server", "127.0.0.1:0", "poll", "/nowhere", check=False)
+    assert (done.returncode, done.stderr) == (1, "/nowhere: no such file or directory\n")
+
+
+@pytest.fixture
+def socks(backend):
+    """The proxy's process and port."""
+    with subprocess.Popen([EXAMPLES / "socks_server", "127.0.0.1:0", backend],
+                          stdout=subprocess.PIPE, text=True) as process:
+        yield process, int(process.stdout.readline().rpartition(":")[2])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_socks_server(socks):
+    process, proxy = socks
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        for option, name in (("--socks4", "127.0.0.1"), ("--socks4a", "localhost")):
+            got = subprocess.run(["curl", "-sS", option, f"127.0.0.1:{proxy}",
+                                  f"http://{name}:{port}/500000"], capture_output=True,
+                                 timeout=PATIENCE, check=True)
+            assert got.stdout == b"x" * 500000
+        server.shutdown()
+    assert re.fullmatch(r"127.0.0.1:\d+: served, \d+ bytes up, 500\d\d\d down\n",
+                        process.stdout.readline())
+    assert process.stdout.readline().startswith("localhost: served, ")
+
+
+def test_socks_server_passes_on_what_came_with_the_request(start, socks):
+    _, proxy = socks
+    port = start("echo_async")
+    request = b"\4\1" + port.to_bytes(2, "big") + bytes((127, 0, 0, 1)) + b"user\0"
+    for data in (b"", b"at once", bytes(range(256)) * 1000):
+        answer = exchange(dial(proxy), request + data)
+        assert answer == b"\0\x5a" + bytes(6) + data
+
+
+def test_socks_server_refuses(socks):
+    process, proxy = socks
+    broke = "the peer broke the protocol"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1].to_bytes(2, "big")
+        for request, message in (
+                (b"\4\1" + port + b"\x7f\0\0\1\0", "connection refused"),
+                (b"\4\1" + port + b"\0\0\0\1\0" + b"n" * 256 + b"\0", broke),
+                (b"\4\1" + port + b"\0\0\0\1\0name", broke),
+                (b"\4\2" + port + b"\x7f\0\0\1\0", broke), (b"\5\1\0", broke), (b"", broke)):
+            assert exchange(dial(proxy), request) in (b"\0\x5b" + bytes(6), b"")
+            assert f": {message}, 0 bytes up, 0 down\n" in process.stdout.readline()
