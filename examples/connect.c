@@ -8,7 +8,6 @@ struct half {
     struct rn_child child;
     rn_co co;
     struct rn_op op;
-    int from;
     rn_stream to;
     ssize_t len, at;
     char data[16384];
@@ -31,12 +30,17 @@ static enum rn_poll copy(struct rn_task *task, struct rn_cx *cx)
     struct half *half = rn_container_of(task, struct half, child.task);
     RN_BEGIN(&half->co);
     do {
-        half->op = (struct rn_op){.code = RN_OP_POLL, .fd = half->from, .arg.events = POLLIN};
-        rn_op_begin(cx, &half->op, RN_NEVER);
+        if (half == &all.down) {
+            rn_stream_read(all.stream, &half->op, cx, half->data, sizeof half->data, RN_NEVER);
+        } else {
+            half->op = (struct rn_op){.code = RN_OP_POLL, .arg.events = POLLIN, .fd = STDIN_FILENO};
+            rn_op_begin(cx, &half->op, RN_NEVER);
+        }
         RN_AWAIT(&half->co, &half->op, cx);
-        if (half->op.result < 0) break;
-        half->len = read(half->from, half->data, sizeof half->data);
-        if (half->len < 0) half->op.result = -errno;
+        half->len = half->op.result;
+        if (half == &all.up && half->len > 0)
+            half->len = read(STDIN_FILENO, half->data, sizeof half->data);
+        if (half->op.result >= 0 && half->len < 0) half->op.result = -errno;
         for (half->at = 0; half->at < half->len; half->at += half->op.result) {
             rn_stream_write(half->to, &half->op, cx, half->data + half->at,
                             (size_t)(half->len - half->at), RN_NEVER);
@@ -51,9 +55,9 @@ static enum rn_poll copy(struct rn_task *task, struct rn_cx *cx)
     RN_END(&half->co);
 }
 
-static void spawn(struct half *half, int from, rn_stream to)
+static void spawn(struct half *half, rn_stream to)
 {
-    *half = (struct half){.child.task.poll = copy, .from = from, .to = to};
+    *half = (struct half){.child.task.poll = copy, .to = to};
     example_check(rn_scope_spawn(&all.scope, to.worker, &half->child), "task");
 }
 
@@ -71,8 +75,8 @@ static enum rn_poll connect_run(struct rn_task *task, struct rn_cx *cx)
     fprintf(stderr, "connected to %s\n", text);
     rn_scope_open(&all.scope, cx->worker);
     all.scope.ends_on_error = true;
-    spawn(&all.up, STDIN_FILENO, all.stream);
-    spawn(&all.down, all.stream.fd, rn_stream_of(cx->worker, STDOUT_FILENO));
+    spawn(&all.up, all.stream);
+    spawn(&all.down, rn_stream_of(cx->worker, STDOUT_FILENO));
     RN_AWAIT(&all.co, &all.scope.future, cx);
     task->result = all.scope.result;
     rn_stream_close(all.stream, &all.op, cx);

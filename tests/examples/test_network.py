@@ -1,10 +1,14 @@
 """The examples of the network layer."""
+import re
+import signal
 import socket
+import struct
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from bed import DATA, EXAMPLES, PATIENCE, run
+from bed import DATA, EXAMPLES, PATIENCE, dial, exchange, run
 
 
 def serve_one(listener, answer):
@@ -56,9 +60,10 @@ def test_addresses_refuses(name, code, said):
     assert (done.returncode, done.stdout) == (code, "") and done.stderr.startswith(said), done
 
 
-@pytest.mark.parametrize("family", ("TCP", "Unix"))
-def test_connect(backend, family, tmp_path):
-    if family == "TCP":
+@pytest.fixture(params=("TCP", "Unix"))
+def listening(request, tmp_path):
+    """A listening socket of each kind, and where that is."""
+    if request.param == "TCP":
         listener = socket.create_server(("127.0.0.1", 0))
         where = f"127.0.0.1:{listener.getsockname()[1]}"
     else:
@@ -66,6 +71,12 @@ def test_connect(backend, family, tmp_path):
         listener.bind(str(tmp_path / "socket"))
         listener.listen()
         where = f"unix:{tmp_path / 'socket'}"
+    with listener:
+        yield listener, where
+
+
+def test_connect(backend, listening, tmp_path):
+    listener, where = listening
     server = serve_one(listener, lambda data: data[::-1])
     file = tmp_path / "input"
     file.write_bytes(DATA)
@@ -136,3 +147,190 @@ def test_socket_options_of_a_unix_socket(tmp_path):
 def test_socket_options_refuses(arguments, code, said):
     done = run("socket_options", *arguments, check=False)
     assert (done.returncode, done.stdout) == (code, "") and done.stderr.startswith(said), done
+
+
+def test_gateway(start, listening):
+    listener, where = listening
+    port = start("gateway", where)
+    with dial(port) as client, listener.accept()[0] as server:
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(10) == b""
+        server.sendall(b"late")
+        server.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"late"
+    with dial(port) as client, listener.accept()[0] as server:  # the other way round
+        server.sendall(b"hello")
+        server.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"hello"
+        client.sendall(b"x" * 1000)
+        client.shutdown(socket.SHUT_WR)
+        assert server.makefile("rb").read() == b"x" * 1000
+
+
+def test_gateway_with_many_at_once(start):
+    port = start("gateway", f"127.0.0.1:{start('echo_async')}")
+    with ThreadPoolExecutor(8) as clients:
+        for answer in clients.map(lambda _: exchange(dial(port), DATA), range(16)):
+            assert answer == DATA
+
+
+def test_gateway_to_nothing(backend, start):
+    port = start("gateway", "unix:/nosuch/socket")
+    assert exchange(dial(port), b"") == b""
+    done = run("gateway", "127.0.0.1:0", backend, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+def graceful(backend, *arguments):
+    process = subprocess.Popen([EXAMPLES / "graceful", "127.0.0.1:0", backend, *arguments],
+                               stdout=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline().rsplit(":", 1)[1])
+
+
+def test_graceful_lets_them_finish(backend):
+    process, port = graceful(backend)
+    with process, dial(port) as client, dial(port) as other:
+        for connection in (client, other):
+            connection.sendall(b"a")
+            assert connection.recv(1) == b"a"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "2 to finish\n"
+        other.close()
+        client.sendall(b"still here")
+        assert client.makefile("rb").read(10) == b"still here"
+        assert process.poll() is None
+        with pytest.raises(ConnectionRefusedError):
+            while True:
+                dial(port).close()
+        client.close()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_graceful_ends_all_by_a_second_signal(backend):
+    process, port = graceful(backend)
+    with process, dial(port) as client:
+        client.sendall(b"a")
+        assert client.recv(1) == b"a"
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "1 to finish\n"
+        assert process.wait(PATIENCE) == 0
+        assert client.recv(1) == b""
+
+
+def test_graceful_has_a_limit(backend):
+    process, port = graceful(backend, "1")
+    with process:
+        with dial(port) as first:  # from now on it accepts one at a time
+            assert exchange(first, b"first") == b"first"
+        with dial(port) as client, dial(port) as waiting:
+            client.sendall(b"a")
+            assert client.recv(1) == b"a"
+            waiting.sendall(b"b")
+            waiting.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)
+            client.close()
+            waiting.settimeout(PATIENCE)
+            assert waiting.recv(1) == b"b"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    done = run("graceful", "127.0.0.1:0", backend, "0", check=False)
+    assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+class Datagrams:
+    """A UDP service: answer() gives what to send for a datagram, a list."""
+
+    def __init__(self, answer):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, args=(answer,))
+
+    def serve(self, answer):
+        while True:
+            data, peer = self.socket.recvfrom(1 << 16)
+            if data == b"the end":
+                return
+            for one in answer(data):
+                self.socket.sendto(one, peer)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.sendto(b"the end", ("127.0.0.1", self.port))
+        self.thread.join(PATIENCE)
+        self.socket.close()
+
+
+def test_udp_ping(backend):
+    def answer(data):
+        return b"junk", data, data, bytes(8) + data[8:], data + b"!"
+    with Datagrams(answer) as service:
+        said = run("udp_ping", backend, f"127.0.0.1:{service.port}", 3).stdout
+    assert re.fullmatch(r"0: [\d.]+ ms\n1: [\d.]+ ms\n2: [\d.]+ ms\n3 of 3 came back\n", said)
+
+
+def test_udp_ping_without_answers(backend):
+    with Datagrams(lambda data: (data,) if data[8] == 1 else ()) as service:
+        done = run("udp_ping", backend, f"127.0.0.1:{service.port}", 2, check=False)
+    assert done.returncode == 1 and done.stderr.endswith(": timed out\n")
+    assert re.fullmatch(r"1: [\d.]+ ms\n1 of 2 came back\n", done.stdout)
+
+
+def test_udp_ping_refused(backend):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    done = run("udp_ping", backend, f"127.0.0.1:{port}", check=False)
+    assert (done.returncode, done.stdout) == (1, "0 of 5 came back\n")
+    assert done.stderr.endswith(": connection refused\n")
+    for arguments in (("x",), ("127.0.0.1", "0"), ("127.0.0.1", "1001"), ()):
+        done = run("udp_ping", backend, *arguments, check=False)
+        assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+def ask(port, *questions):
+    """Asks over TCP, in one connection, and yields the answers."""
+    with dial(port) as connection, connection.makefile("rb") as file:
+        connection.sendall(b"".join(struct.pack(">H", len(one)) + one for one in questions))
+        connection.shutdown(socket.SHUT_WR)
+        while head := file.read(2):
+            yield file.read(struct.unpack(">H", head)[0])
+
+
+QUESTION = bytes.fromhex("12340100 0001000000000000 03777777 076578616d706c65 00 0001 0001")
+
+
+def answer_to(data):
+    return data[:2] + bytes((data[2] | 0x80,)) + data[3:] + b"an answer"
+
+
+def test_dns_over_tcp(start):
+    asked = []
+
+    def answer(data):
+        asked.append(data)
+        if len(asked) == 1:
+            return ()  # lost
+        return bytes(12), data, b"?", answer_to(data)
+    with Datagrams(answer) as service:
+        port = start("dns_over_tcp", f"127.0.0.1:{service.port}")
+        second = b"\x43\x21" + QUESTION[2:]
+        assert list(ask(port, QUESTION, second)) == [answer_to(QUESTION), answer_to(second)]
+        assert asked == [QUESTION, QUESTION, second]
+        with dial(port), ThreadPoolExecutor(4) as clients:
+            for answers in clients.map(lambda _: list(ask(port, QUESTION)), range(8)):
+                assert answers == [answer_to(QUESTION)]
+        assert not list(ask(port, b""))
+
+
+def test_dns_over_tcp_without_a_server(start):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    failure = QUESTION[:2] + b"\x81\x02" + QUESTION[4:]
+    assert list(ask(start("dns_over_tcp", f"127.0.0.1:{port}"), QUESTION)) == [failure]
