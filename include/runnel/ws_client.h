@@ -74,7 +74,7 @@ struct rn_ws_client {
     uint8_t header_len;
     uint8_t control_len;
     uint16_t state;
-    uint16_t close_code;
+    int end_result;
     uint8_t frame[RN_WS_HEADER_MAX + RN_WS_CONTROL_MAX]; /* the control frame */
     uint8_t out[RN_WS_CLIENT_PIECE];
     char key[24];

@@ -14,7 +14,7 @@
 enum {
     OPEN = 1,          /* there is a stream */
     RECEIVING = 2,     /* the receive op was started */
-    ENDED = 4,         /* nothing more will be received: receive_result and event say why */
+    ENDED = 4,         /* nothing more will be received: end_result and event say why */
     SENDING = 8,       /* a message is under way */
     PIECE = 16,        /* the send op was started */
     BROKEN = 32,       /* half a frame was sent */
@@ -141,7 +141,8 @@ static bool flush_control(struct rn_ws_client *client, struct rn_cx *cx)
     }
     if (client->control_len == 0 || client->state & BROKEN) return true;
     client->receiver = cx->waker;
-    if (client->state & SENDING) return false;
+    /* Who is cancelled leaves a pong to the next receive, but still says goodbye. */
+    if (client->state & SENDING || (cx->cancelled && !(client->state & CLOSING))) return false;
     client->state |= CONTROL;
     rn_stream_write_all(client->stream, &client->control, cx, client->frame, client->control_len,
                         client->receive_deadline);
@@ -153,7 +154,7 @@ static bool flush_control(struct rn_ws_client *client, struct rn_cx *cx)
 static void end_receiving(struct rn_ws_client *client, int result)
 {
     client->state |= ENDED;
-    client->receive_result = result;
+    client->receive_result = client->end_result = result;
 }
 
 /* Behind what is there in the same buffer, since a frame's header and a control frame must be in
@@ -178,10 +179,10 @@ static void received(struct rn_ws_client *client)
 {
     struct rn_op *op = &client->recv;
     client->state &= (uint16_t)~RECEIVING;
-    if (op->result <= 0) {
-        /* A wait that was cancelled is no end. */
-        client->receive_result = op->result ? (int)op->result : RN_E_CLOSED;
-        if (op->result != -RN_K_ECANCELED) client->state |= ENDED;
+    if (op->result == -RN_K_ECANCELED) {
+        client->receive_result = -RN_K_ECANCELED; /* which is no end */
+    } else if (op->result <= 0) {
+        end_receiving(client, op->result ? (int)op->result : RN_E_CLOSED);
     } else if (client->in) {
         client->in->len += (uint32_t)op->result;
     } else {
@@ -225,7 +226,7 @@ static enum rn_poll poll_received(struct rn_future *future, struct rn_cx *cx)
     }
     for (;;) {
         if (rn_op_poll(&client->recv, cx) == RN_PENDING) return RN_PENDING;
-        client->receive_result = client->state & ENDED ? client->receive_result : 0;
+        client->receive_result = client->state & ENDED ? client->end_result : 0;
         if (client->state & RECEIVING) received(client);
         if (client->receive_result == -RN_K_ECANCELED) return RN_READY;
         /* Also when there is always something that has come already. */
@@ -279,28 +280,28 @@ static void send_piece(struct rn_ws_client *client, struct rn_cx *cx)
 static enum rn_poll poll_sent(struct rn_future *future, struct rn_cx *cx)
 {
     struct rn_ws_client *client = rn_container_of(future, struct rn_ws_client, sent);
-    if (rn_op_poll(&client->send, cx) == RN_PENDING) return RN_PENDING;
-    if (client->state & PIECE && client->send.result < 0) {
-        client->send_result = (int)client->send.result;
-        client->state |= BROKEN;
+    for (;;) {
+        if (rn_op_poll(&client->send, cx) == RN_PENDING) return RN_PENDING;
+        if (client->state & PIECE && client->send.result < 0) {
+            client->send_result = (int)client->send.result;
+            client->state |= BROKEN;
+        }
+        bool over = client->payload_sent == client->payload_len && client->header_len == 0;
+        client->state &= (uint16_t)~PIECE;
+        if (!(client->state & SENDING)) return RN_READY;
+        /* Before its first byte a message can still be given up. */
+        if (client->header_len && cx->cancelled) client->send_result = -RN_K_ECANCELED;
+        if (client->send_result < 0 || over) {
+            client->state &= (uint16_t)~SENDING;
+            rn_wake(client->receiver);
+            return RN_READY;
+        }
+        if (client->state & CONTROL) {
+            client->sender = cx->waker;
+            return RN_PENDING;
+        }
+        send_piece(client, cx);
     }
-    bool over = client->payload_sent == client->payload_len && client->header_len == 0;
-    client->state &= (uint16_t)~PIECE;
-    if (!(client->state & SENDING)) return RN_READY;
-    if (client->send_result < 0 || over) {
-        client->state &= (uint16_t)~SENDING;
-        rn_wake(client->receiver);
-        return RN_READY;
-    }
-    if (client->state & CONTROL) {
-        client->sender = cx->waker;
-        if (!cx->cancelled) return RN_PENDING;
-        client->send_result = -RN_K_ECANCELED; /* nothing of it was sent */
-        client->state &= (uint16_t)~SENDING;
-        return RN_READY;
-    }
-    send_piece(client, cx);
-    return RN_PENDING;
 }
 
 /* ---- Closing --------------------------------------------------------------------------------- */
@@ -327,5 +328,6 @@ void rn_ws_client_close(struct rn_ws_client *client, struct rn_cx *cx, uint16_t 
 {
     client->closed.poll = poll_closed;
     client->receive_deadline = rn_after(cx, close_timeout);
+    client->state |= CLOSING;
     queue_close(client, code, reason);
 }

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 
-#include <runnel/http_client.h>
 #include <runnel/resolver.h>
 
 enum { CALLERS_MAX = 8, CALLS_MAX = 12, CONTENT_MAX = 20000, PATIENCE_S = 300,
@@ -26,8 +25,7 @@ struct caller {
 };
 
 static struct caller callers[CALLERS_MAX];
-static struct rn_http_client client;
-static uint32_t ended, closed;
+static uint32_t ended;
 
 static rn_ssize give(struct rn_http_call *call, uint64_t at, void *to, size_t cap)
 {
@@ -49,7 +47,7 @@ static void choose_call(struct caller *caller)
     };
     struct rn_http_call *call = &caller->call;
     char path[48];
-    *call = (struct rn_http_call){.client = &client};
+    *call = (struct rn_http_call){.client = &http_client};
     caller->kind = kinds[pick(RN_COUNT(kinds))];
     caller->key = caller->kind == FILE_ ? pick(SITE_FILES) : pick(1000);
     caller->len = pick(chance(2) ? 200 : caller->kind == SMALL || caller->kind == COLLECT
@@ -140,16 +138,29 @@ static enum rn_poll call_poll(struct rn_task *task, struct rn_cx *cx)
 
 static void on_done(struct rn_task *task) { count_up(&ended); }
 
-/* ---- Closing --------------------------------------------------------------------------------- */
+/* ---- The client ------------------------------------------------------------------------------ */
+
+struct rn_http_client http_client;
+
+void http_client_open(struct rn_worker *worker, struct rn_http_client_options options)
+{
+    static char address[RN_ADDRESS_TEXT_MAX];
+    rn_address_format(&site.address, address);
+    options.connect_to = address;
+    options.connect_timeout = options.head_timeout = options.stall_timeout =
+        PATIENCE_S * RN_SECOND;
+    while (rn_http_client_init(&http_client, worker, &options) < 0) check(run.weather >= ROUGH);
+}
 
 static struct rn_task closer;
 static rn_co closer_co;
 static struct rn_future *closing;
+static uint32_t closed;
 
 static enum rn_poll close_poll(struct rn_task *task, struct rn_cx *cx)
 {
     RN_BEGIN(&closer_co);
-    closing = rn_http_client_close(&client);
+    closing = rn_http_client_close(&http_client);
     RN_AWAIT(&closer_co, closing, cx);
     rn_resolver_stop(cx->worker);
     RN_END(&closer_co);
@@ -157,26 +168,27 @@ static enum rn_poll close_poll(struct rn_task *task, struct rn_cx *cx)
 
 static void on_closed(struct rn_task *task) { count_up(&closed); }
 
+void http_client_close(struct rn_worker *worker)
+{
+    closer = (struct rn_task){.poll = close_poll, .done = on_closed};
+    closer_co.line = closed = 0;
+    rn_spawn_remote(worker, &closer);
+    await_count(&closed, 1);
+    rn_http_client_fini(&http_client);
+}
+
 static void run_calls(void)
 {
     unsigned count = 1 + pick(CALLERS_MAX);
-    static char address[RN_ADDRESS_TEXT_MAX];
-    ended = closed = 0;
+    ended = 0;
     site_stopped = false;
     site_open(chance(3) ? CROWD : 0);
-    rn_address_format(&site.address, address);
     struct rn_runtime *runtime = start_runtime(1, pick_backend());
-    const struct rn_http_client_options options = {
+    http_client_open(rn_runtime_worker(runtime, 0), (struct rn_http_client_options){
         .connections_max = between(1, 4), /* with two buffers each, of eight at least */
         .connections_per_host_max = between(1, 4),
         .idle_timeout = RN_MILLISECOND << pick(16),
-        .connect_timeout = PATIENCE_S * RN_SECOND,
-        .head_timeout = PATIENCE_S * RN_SECOND,
-        .stall_timeout = PATIENCE_S * RN_SECOND,
-        .connect_to = address,
-    };
-    while (rn_http_client_init(&client, rn_runtime_worker(runtime, 0), &options) < 0)
-        check(run.weather >= ROUGH);
+    });
     for (unsigned i = 0; i < count; i++) {
         callers[i] = (struct caller){.task.poll = call_poll, .task.done = on_done,
                                      .left = 1 + pick(CALLS_MAX)};
@@ -184,11 +196,7 @@ static void run_calls(void)
         if (chance(3)) rest(RN_MICROSECOND << pick(20));
     }
     site_end(&ended, count, chance(4) ? RN_MICROSECOND << pick(24) : RN_NEVER);
-    closer = (struct rn_task){.poll = close_poll, .done = on_closed};
-    closer_co.line = 0;
-    rn_spawn_remote(rn_runtime_worker(runtime, 0), &closer);
-    await_count(&closed, 1);
-    rn_http_client_fini(&client);
+    http_client_close(rn_runtime_worker(runtime, 0));
     stop_runtime(runtime);
 }
 

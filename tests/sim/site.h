@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <runnel/http.h>
+#include <runnel/http_client.h>
 
 /* ---- The server: sim/site.c ------------------------------------------------------------------ */
 
@@ -56,5 +57,11 @@ extern bool site_stopped; /* from here on connections may end */
 /* sim/http.c */
 /* How a client that did nothing wrong may take it when its connection fails. */
 void client_failed(const char *what, int64_t result);
+
+/* sim/calls.c: one of the library's own, to the site whatever a URL names; its timeouts are long.
+ * To be closed when no call is left. */
+extern struct rn_http_client http_client;
+void http_client_open(struct rn_worker *worker, struct rn_http_client_options options);
+void http_client_close(struct rn_worker *worker);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "both_bed.h"
 
+#include <runnel/concurrency.h>
 #include <runnel/ws_client.h>
 
 /* What a task does once it is connected: sends, receives until so many messages came or the end,
@@ -229,6 +230,95 @@ static void conversations(void)
     }
 }
 
+/* A receive that is given up while the answer to the server's goodbye waits for a message of ours
+ * to be sent: the goodbye isn't forgotten. */
+struct late {
+    struct rn_task task;
+    rn_co co;
+    struct rn_ws_client ws;
+    struct rn_timeout timeout;
+    bool over;
+};
+
+static enum rn_poll late_run(struct rn_task *task, struct rn_cx *cx)
+{
+    struct late *late = rn_container_of(task, struct late, task);
+    struct rn_ws_client *ws = &late->ws;
+    RN_BEGIN(&late->co);
+    rn_ws_client_connect(ws, cx, RN_BYTES("ws://h/"));
+    RN_AWAIT(&late->co, &ws->connected, cx);
+    assert_int_equal(ws->connect_result, 0);
+    rn_ws_client_send(ws, RN_WS_TEXT, "late", 4);
+    do {
+        rn_timeout(&late->timeout, cx, rn_awaitable_of(&ws->received), 20 * RN_MILLISECOND);
+        RN_AWAIT(&late->co, &late->timeout.future, cx);
+        assert_int_equal(late->timeout.result, -RN_K_ETIMEDOUT);
+        assert_int_equal(ws->receive_result, -RN_K_ECANCELED);
+    } while (ws->event.kind != RN_WS_EVENT_CLOSE);
+    RN_AWAIT(&late->co, &ws->sent, cx);
+    assert_int_equal(ws->send_result, 0);
+    RN_AWAIT(&late->co, &ws->received, cx);
+    assert_int_equal(ws->receive_result, 0);
+    assert_int_equal(ws->event.kind, RN_WS_EVENT_CLOSE);
+    assert_int_equal(ws->event.code, 1000);
+    rn_ws_client_close(ws, cx, RN_WS_NORMAL, RN_BYTES(""));
+    RN_AWAIT(&late->co, &ws->closed, cx);
+    late->over = true;
+    RN_END(&late->co);
+}
+
+static void a_goodbye_that_was_given_up(void)
+{
+    static struct late late;
+    const struct script_step steps[] = {
+        {SWITCH ACCEPT "\r\n\x88\x02\x03\xe8", SCRIPT_STAY}, {NULL, 0}};
+    begin(steps);
+    late = (struct late){.task.poll = late_run, .ws.http = &bed_client};
+    assert_int_equal(rn_spawn(net_worker, &late.task), 0);
+    net_until(&late.over);
+    finish(1);
+}
+
+/* A task that is cancelled comes to a send: nothing of it goes out, and the connection stays. */
+struct giving_up {
+    struct rn_task task;
+    rn_co co;
+    struct rn_ws_client ws;
+    bool over;
+};
+
+static enum rn_poll giving_up_run(struct rn_task *task, struct rn_cx *cx)
+{
+    struct giving_up *up = rn_container_of(task, struct giving_up, task);
+    struct rn_cx cancelled = *cx;
+    cancelled.cancelled = true;
+    RN_BEGIN(&up->co);
+    rn_ws_client_connect(&up->ws, cx, RN_BYTES("ws://h/"));
+    RN_AWAIT(&up->co, &up->ws.connected, cx);
+    rn_ws_client_send(&up->ws, RN_WS_TEXT, "no", 2);
+    assert_int_equal(rn_future_poll(&up->ws.sent, &cancelled), RN_READY);
+    assert_int_equal(up->ws.send_result, -RN_K_ECANCELED);
+    rn_ws_client_send(&up->ws, RN_WS_TEXT, "yes", 3);
+    RN_AWAIT(&up->co, &up->ws.sent, cx);
+    assert_int_equal(up->ws.send_result, 0);
+    rn_ws_client_close(&up->ws, cx, RN_WS_NORMAL, RN_BYTES(""));
+    RN_AWAIT(&up->co, &up->ws.closed, cx);
+    up->over = true;
+    RN_END(&up->co);
+}
+
+static void a_send_that_is_given_up_at_once(void)
+{
+    static struct giving_up up;
+    const struct script_step steps[] = {
+        {SWITCH ACCEPT "\r\n\x88\x02\x03\xe8", SCRIPT_STAY}, {NULL, 0}};
+    begin(steps);
+    up = (struct giving_up){.task.poll = giving_up_run, .ws.http = &bed_client};
+    assert_int_equal(rn_spawn(net_worker, &up.task), 0);
+    net_until(&up.over);
+    finish(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +326,8 @@ int main(void)
         on_each(not_a_websocket),
         client_test(bad_handshakes),
         client_test(conversations),
+        client_test(a_goodbye_that_was_given_up),
+        client_test(a_send_that_is_given_up_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
