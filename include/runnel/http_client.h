@@ -126,7 +126,9 @@ struct rn_http_call {
      * `body`, or where that is NULL what body_read gives. */
     uint64_t body_length;
     const void *body;
-    /* Copies the bytes from offset `at` on, at most cap (never 0), and returns how many: fewer are
+    /* The three functions below must not end the call.
+     *
+     * Copies the bytes from offset `at` on, at most cap (never 0), and returns how many: fewer are
      * fine, and 0 is the end where the length is unknown. -EAGAIN: none as yet, and
      * rn_http_call_more when there are. Any other error ends the call with it, as does
      * RN_E_MISUSE an end before body_length. A redirect or a retry begins again at 0. */

@@ -96,6 +96,18 @@ static void release(struct rn_http_call *call)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+/* There is something wrong with the request. Who has part of the response keeps that until he
+ * reads on, so the connection's buffer stays as well. */
+static void stop_sending(struct rn_http_call *call, int error)
+{
+    if (call->flags & RN_HTTP_READY) {
+        call->flags |= RN_HTTP_STOPPED;
+        call->result = error;
+    } else {
+        rn_http_call_fail(call, error);
+    }
+}
+
 void rn_http_call_output(struct rn_http_call *call)
 {
     struct rn_http_connection *connection = call->connection;
@@ -107,7 +119,7 @@ void rn_http_call_output(struct rn_http_call *call)
     if (!error && !(call->flags & (RN_HTTP_HOLDING | RN_HTTP_ALL_SENT)))
         error = rn_http_call_write_body(call, connection->out);
     if (error) {
-        rn_http_call_fail(call, error);
+        stop_sending(call, error);
         return;
     }
     rn_ns delay = RN_NEVER; /* the caller has nothing to send as yet */

@@ -73,6 +73,8 @@ struct ask {
     rn_co co;
     struct rn_http_call call;
     bool takes; /* the connection, once it is a tunnel */
+    bool lingers; /* over the head, for a second */
+    struct rn_sleep linger;
     bool over;
     int result;
     unsigned status;
@@ -88,6 +90,10 @@ static enum rn_poll ask_run(struct rn_task *task, struct rn_cx *cx)
     rn_http_call_start(call, cx, RN_BYTES("http://h/"));
     RN_AWAIT(&ask->co, &call->future, cx);
     ask->status = call->exchange.response.status;
+    if (ask->lingers) {
+        rn_sleep(&ask->linger, cx, RN_SECOND);
+        RN_AWAIT(&ask->co, &ask->linger, cx);
+    }
     if (ask->takes && call->result == 0) {
         rest = rn_http_call_take(call, &stream);
         rn_pool_put(rn_worker_pool(cx->worker), rest);
@@ -289,6 +295,31 @@ static void more_than_all(void **state)
     close_client();
 }
 
+static rn_ssize fail_later(struct rn_http_call *call, uint64_t at, void *to, size_t cap)
+{
+    *(char *)to = 'x';
+    return at ? -RN_K_EIO : 1;
+}
+
+/* What came is the caller's until he wants more, whatever becomes of what he sends. */
+static void content_fails_beside_the_answer(void **state)
+{
+    struct ask ask = {.lingers = true,
+                      .call = {.body_read = fail_later, .body_length = RN_HTTP_LENGTH_UNKNOWN}};
+    open_client((struct rn_http_client_options){.connections_max = 1});
+    ask_start(&ask, "POST");
+    hand_complete(hand_op(RN_OP_CONNECT), 0);
+    answer(HELLO);
+    assert_int_equal(ask.status, 200);
+    take_sent();
+    assert_memory_equal(ask.call.head, HELLO, sizeof HELLO - 1);
+    hand_pass(2 * RN_SECOND);
+    let_close();
+    assert_true(ask.over);
+    assert_int_equal(ask.result, -RN_K_EIO);
+    close_client();
+}
+
 /* ---- Many that wait, and no slot to connect with --------------------------------------------- */
 
 enum { CROWD = 3000, WORKER_STACK = 256 * 1024 /* as core/runtime.c has it */ };
@@ -426,6 +457,7 @@ int main(void)
         cmocka_unit_test(switched_too_early),       cmocka_unit_test(switched_and_stalled),
         cmocka_unit_test(stuck_behind_another),     cmocka_unit_test(more_while_connecting),
         cmocka_unit_test(continued_elsewhere),      cmocka_unit_test(more_than_all),
+        cmocka_unit_test(content_fails_beside_the_answer),
         cmocka_unit_test(a_crowd_fails_one_by_one), cmocka_unit_test(two_seconds_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
