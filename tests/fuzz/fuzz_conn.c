@@ -156,7 +156,7 @@ static void start_once(void)
 {
     struct rn_static *files = NULL;
     struct rn_static_options options = {.root = root, .list = true};
-    if (bed.server) return;
+    if (bed_server) return;
     make_site();
     require(rn_static_open(&files, &options, 1) == 0);
     routes[FILES].context = files;

@@ -1,11 +1,11 @@
 /*
- * One field value as Range, as Accept-Encoding and as a list of entity tags: ranges are disjoint
- * and inside the representation, a multipart answer is as long as was said, nothing is read beyond
- * the value.
+ * One field value as Range, as Content-Range, as Accept-Encoding and as a list of entity tags:
+ * ranges are disjoint and inside the representation, a multipart answer is as long as was said,
+ * nothing is read beyond the value; a client reads a part as a server would have written it.
  */
 #include "fuzz.h"
 
-#include <runnel/http1.h>
+#include <runnel/http_client.h>
 
 #include "proto/http_accept.h"
 #include "proto/http_conditional.h"
@@ -94,6 +94,24 @@ static void check_conditions(rn_bytes value)
     free(head);
 }
 
+static void check_part(rn_bytes value)
+{
+    struct rn_http_part part, again;
+    char text[RN_HTTP_CONTENT_RANGE_MAX];
+    if (rn_http_part_parse(&part, value) < 0) return;
+    if (part.complete == UINT64_MAX) { /* a server of ours always knows it */
+        require(part.first <= part.last);
+        if (part.last > UINT64_MAX - 2) return;
+        part.complete = part.last + 1;
+    }
+    struct rn_http_range range = {part.first, part.last - part.first + 1};
+    bool satisfied = part.first != UINT64_MAX;
+    size_t len = rn_http_content_range(text, satisfied ? &range : NULL, part.complete);
+    require(rn_http_part_parse(&again, guarded_copy(1, text, len)) == 0);
+    require(part.first == again.first && part.last == again.last);
+    require(part.complete == again.complete);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1) return 0;
@@ -115,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(most == 0 ? best == RN_HTTP_IDENTITY : accept.weight[best] == most);
 
     check_conditions(value);
+    check_part(value);
     free(copy);
     return 0;
 }

@@ -461,7 +461,7 @@ CALLS = [
            "continue;", ["unit test_url_absolute"]),
     Mutant("calls: credentials for another origin", "http/client_redirect.c",
            "if (!rn_url_same_origin(&from, &to)) call->flags |= RN_HTTP_FOREIGN;", "",
-           ["unit test_client_redirect"]),
+           ["unit test_client_redirect", "fuzz http_client"]),
     Mutant("calls: redirects without end", "http/client_redirect.c",
            "if (call->redirects == max) return RN_E_LIMIT;", "", ["unit test_client_redirect"]),
     Mutant("calls: a POST is sent twice", "http/client.c", 'idempotent[] = {"GET",',
@@ -478,6 +478,10 @@ CALLS = [
            "    return finish(reader, data,", ["unit test_buffered"]),
     Mutant("websocket client: any subprotocol will do", "http/ws_client.c",
            "if (!chosen.ptr) return true;", "return true;", ["unit test_ws_client"]),
+    Mutant("websocket client: messages go into each other", "http/ws_client.c",
+           "    if (client->state & SENDING) return false;\n", "", ["fuzz ws_client"]),
+    Mutant("websocket client: two close frames", "http/ws_client.c",
+           "if (opcode == RN_WS_CLOSE) client->state |= CLOSE_SENT;", "", ["fuzz ws_client"]),
 ]
 
 SOCKETS = [
