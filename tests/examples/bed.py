@@ -1,6 +1,8 @@
 """What the tests of the examples share."""
+import contextlib
 import http.server
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -75,3 +77,16 @@ class Files(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments):
         pass
+
+
+@contextlib.contextmanager
+def serving(name, *arguments):
+    """Runs a server that listens until it is told to end; gives its port."""
+    with subprocess.Popen([EXAMPLES / name, *map(str, arguments)], stdout=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            yield int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n",
+                                   process.stdout.readline()).group(1))
+            assert process.poll() is None
+        finally:
+            process.terminate()

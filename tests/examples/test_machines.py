@@ -6,7 +6,7 @@ import struct
 import subprocess
 import threading
 
-from bed import EXAMPLES, PATIENCE, run
+from bed import EXAMPLES, PATIENCE, run, serving
 
 ZONE = """\
 # one of each
@@ -20,19 +20,6 @@ loop.example.org 60 CNAME loop.example.org
 text.example.org 60 TXT say "hello"
 _sip._udp.example.org 60 SRV 1 2 5060 www.example.org
 """ + "".join(f"many.example.org 60 TXT {number:0200}\n" for number in range(40))
-
-
-@contextlib.contextmanager
-def serving(name, *arguments):
-    """Runs a server that listens until it is told to end; gives its port."""
-    with subprocess.Popen([EXAMPLES / name, *map(str, arguments)], stdout=subprocess.PIPE,
-                          text=True) as process:
-        try:
-            yield int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n",
-                                   process.stdout.readline()).group(1))
-            assert process.poll() is None
-        finally:
-            process.terminate()
 
 
 @contextlib.contextmanager
