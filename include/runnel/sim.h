@@ -101,8 +101,7 @@ uint64_t rn_sim_mapped(const struct rn_sim *sim);
 /* Faults from here on. */
 void rn_sim_set_faults(struct rn_sim *sim, const struct rn_sim_faults *faults);
 
-/* Resets all connections to these listeners' sockets and whatever else is connected, as when a
- * network goes away. */
+/* Resets all connections, as when a network goes away. Listeners and UDP sockets stay. */
 void rn_sim_cut_all(struct rn_sim *sim);
 
 /* Ops in virtual time, straight on the world that is running; for its threads alone. */

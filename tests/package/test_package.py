@@ -53,8 +53,8 @@ def app(prefix, pkg_config, tmp_path_factory):
     directory = tmp_path_factory.mktemp("app")
 
     def build(name, *flags, source="app.c", compiler="cc"):
-        shutil.copy(HERE / source, directory)
-        run(compiler, "-Wall", "-Wextra", "-Werror", source, "-o", name, *flags,
+        copy = shutil.copy(HERE / source, directory)
+        run(compiler, "-Wall", "-Wextra", "-Werror", copy, "-o", name, *flags,
             *pkg_config("--cflags", "--libs"), f"-Wl,-rpath,{prefix}/lib", cwd=directory)
         return directory / name
     return build
@@ -155,6 +155,18 @@ def test_program_outside_the_tree(app, backend):
 def test_program_with_the_static_library(app, prefix):
     program = app("app-static", "-static-libgcc", f"-I{prefix}/include", prefix / "lib/librunnel.a")
     assert run(program) == ANSWERS
+
+
+def test_simulated_program(app, prefix):
+    """The installed library runs one in the simulator; shared and static it is the same."""
+    flags = ("-D_GNU_SOURCE", "-Wno-unused-parameter", f"-I{ROOT}/examples")
+    shared = app("sim-shared", *flags, source="../../examples/sim_bank.c")
+    static = app("sim-static", *flags, prefix / "lib/librunnel.a",
+                 source="../../examples/sim_bank.c")
+    for seed in (1, 2, 3):
+        answer = run(shared, seed)
+        assert re.fullmatch(rf"seed {seed} is well: \d+ calls, [0-9a-f]{{16}}\n", answer)
+        assert run(static, seed) == answer
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
