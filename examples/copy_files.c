@@ -1,7 +1,6 @@
 /* Copies the files of a directory into another: copy_files BACKEND FROM TO. A fiber for each file,
  * a few at a time; a copy has its name only when it is complete and on the disk. */
 #include "example.h"
-#include <fcntl.h>
 
 enum { AT_ONCE = 8, STACK = 65536, CHUNK = 131072 };
 
@@ -16,44 +15,30 @@ static struct rn_semaphore at_once;
 static struct rn_scope copies;
 static int from, to; /* the directories */
 
-static int64_t result_of(struct rn_file_op *file)
-{
-    rn_fiber_await(&file->op);
-    return file->op.result;
-}
-
-static int open_at(int dir, const char *path, uint64_t flags)
-{
-    struct rn_file_op file;
-    struct rn_open_how how = {.flags = flags | O_CLOEXEC, .mode = flags & O_CREAT ? 0644 : 0};
-    rn_file_open(&file, rn_fiber_cx(), dir, path, &how, RN_NEVER);
-    return (int)result_of(&file);
-}
-
 static int64_t copy_content(struct copy *copy, int source, int target)
 {
     for (int64_t at = 0, len, written;; at += written) {
         rn_file_read(&copy->file, rn_fiber_cx(), source, copy->data, CHUNK, at, RN_NEVER);
-        if ((len = result_of(&copy->file)) < 0) return len;
+        if ((len = example_file_result(&copy->file)) < 0) return len;
         if (len == 0) break;
         rn_file_write(&copy->file, rn_fiber_cx(), target, copy->data, (size_t)len, at, RN_NEVER);
-        if ((written = result_of(&copy->file)) < 0) return written;
+        if ((written = example_file_result(&copy->file)) < 0) return written;
     }
     rn_file_sync(&copy->file, rn_fiber_cx(), target, false, RN_NEVER);
-    return result_of(&copy->file);
+    return example_file_result(&copy->file);
 }
 
 static int64_t copy_to_temporary(struct copy *copy)
 {
-    int source = open_at(from, copy->name, O_RDONLY);
+    int source = example_open(from, copy->name, O_RDONLY);
     if (source < 0) return source;
-    int target = open_at(to, copy->temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    int target = example_open(to, copy->temporary, O_WRONLY | O_CREAT | O_TRUNC);
     int64_t result = target < 0 ? target : copy_content(copy, source, target);
     rn_file_close(&copy->file, rn_fiber_cx(), source);
-    result_of(&copy->file);
+    example_file_result(&copy->file);
     if (target < 0) return target;
     rn_file_close(&copy->file, rn_fiber_cx(), target);
-    return result_of(&copy->file) < 0 ? copy->file.op.result : result;
+    return example_file_result(&copy->file) < 0 ? copy->file.op.result : result;
 }
 
 static int64_t copy_file(void *argument)
@@ -63,7 +48,7 @@ static int64_t copy_file(void *argument)
     if (result == 0) {
         rn_file_rename(&copy->file, rn_fiber_cx(), to, copy->temporary, to, copy->name, true,
                        RN_NEVER);
-        result = result_of(&copy->file);
+        result = example_file_result(&copy->file);
     }
     printf("%s: %s\n", copy->name, result < 0 ? rn_error_text((int)result) : "copied");
     rn_semaphore_release(&at_once, 1);
@@ -91,12 +76,12 @@ static int64_t copy_all(void *argument)
     struct rn_file_op file;
     struct rn_file_entry entry;
     char entries[4096];
-    example_check(from = open_at(RN_FILE_HERE, paths[0], O_RDONLY | O_DIRECTORY), paths[0]);
-    example_check(to = open_at(RN_FILE_HERE, paths[1], O_RDONLY | O_DIRECTORY), paths[1]);
+    example_check(from = example_open(RN_FILE_HERE, paths[0], O_RDONLY | O_DIRECTORY), paths[0]);
+    example_check(to = example_open(RN_FILE_HERE, paths[1], O_RDONLY | O_DIRECTORY), paths[1]);
     rn_scope_open(&copies, rn_worker_current());
     do {
         rn_file_list(&file, rn_fiber_cx(), from, entries, sizeof entries, RN_NEVER);
-        size_t len = result_of(&file) > 0 ? (size_t)file.op.result : 0;
+        size_t len = example_file_result(&file) > 0 ? (size_t)file.op.result : 0;
         for (size_t at = 0; rn_file_next(entries, len, &at, &entry);) {
             if (entry.type == 8) start_copy(entry.name);
         }

@@ -7,6 +7,7 @@
 #define EXAMPLE_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <runnel/runnel.h>
 #include <signal.h>
 #include <stdio.h>
@@ -99,8 +100,13 @@ static inline int example_run(int (*start)(struct rn_worker *worker, void *conte
     return 0;
 }
 
+/* May be set: what is to begin on the worker before it listens. */
+static int (*example_begin)(struct rn_worker *worker);
+
 static inline int example_start_listener(struct rn_worker *worker, void *context)
 {
+    int result = example_begin ? example_begin(worker) : 0;
+    if (result < 0) return result;
     struct rn_listener *listener = context;
     listener->worker = worker;
     rn_listener_start(listener);
@@ -166,6 +172,21 @@ static inline int example_serve_routes(const struct rn_http_route *routes, size_
     struct rn_http_server *server;
     example_serve_http(&options, &server);
     return 0;
+}
+
+/* In a fiber: the result of an operation on a file; a file's descriptor. */
+static inline int64_t example_file_result(struct rn_file_op *file)
+{
+    rn_fiber_await(&file->op);
+    return file->op.result;
+}
+
+static inline int example_open(int dir, const char *path, uint64_t flags)
+{
+    struct rn_file_op file;
+    struct rn_open_how how = {.flags = flags | O_CLOEXEC, .mode = flags & O_CREAT ? 0644 : 0};
+    rn_file_open(&file, rn_fiber_cx(), dir, path, &how, RN_NEVER);
+    return (int)example_file_result(&file);
 }
 
 /* Runs a task on the first of so many workers, to its end: its result. */

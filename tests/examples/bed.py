@@ -64,6 +64,12 @@ class Lines:
     def close(self):
         self.file.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
 
 class Files(http.server.BaseHTTPRequestHandler):
     """/N: N bytes."""

@@ -1,4 +1,6 @@
 """The examples of what tasks, fibers, threads and files do together, on each backend."""
+import contextlib
+import gzip
 import http.server
 import os
 import re
@@ -6,6 +8,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -174,3 +178,83 @@ def test_socks_server_refuses(socks):
                 (b"\4\2" + port + b"\x7f\0\0\1\0", broke), (b"\5\1\0", broke), (b"", broke)):
             assert exchange(dial(proxy), request) in (b"\0\x5b" + bytes(6), b"")
             assert f": {message}, 0 bytes up, 0 down\n" in process.stdout.readline()
+
+
+def test_live_config(start, tmp_path):
+    config = tmp_path / "config"
+    config.write_text("one\n")
+    port = start("live_config", config)
+    clients = [Lines(port) for _ in range(5)]
+    for client in clients:
+        assert client.file.readline() == "one\n"
+    clients.pop().close()
+    for text in ("two\n", "three\n"):
+        (tmp_path / "other").write_text("nobody is told of this one")
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").rename(config)
+        for client in clients:
+            assert client.file.readline() == text
+    with Lines(port) as late:
+        assert late.file.readline() == "three\n"
+        late.say("")  # whoever says something has heard enough
+        assert late.file.readline() == ""
+    config.unlink()
+    for client in clients:
+        assert client.file.read() == ""
+    assert Lines(port).file.read() == "three\n"  # the last version, then the end
+
+
+def collected(directory):
+    """All lines of all the files, the oldest first."""
+    older = sorted(directory.glob("log.*.gz"), key=lambda path: -int(path.name.split(".")[1]))
+    return b"".join([gzip.decompress(path.read_bytes()) for path in older]
+                    + [(directory / "log").read_bytes()])
+
+
+def wait_until_collected(directory, lines):
+    until = time.monotonic() + PATIENCE
+    found = None
+    while found != lines:
+        assert time.monotonic() < until, found
+        time.sleep(0.005)
+        with contextlib.suppress(OSError, EOFError, zlib.error):  # it is just being rotated
+            found = collected(directory)
+
+
+def test_log_collector(start, tmp_path):
+    logs, lines = tmp_path / "logs", b"from before\n"
+    logs.mkdir()
+    (logs / "log").write_bytes(lines)
+    port = start("log_collector", logs, 100, 50)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        for number in range(40):
+            sender.send(b"line %d\nof those that were sent" % number)
+            lines += b"line %d of those that were sent\n" % number
+            if number % 8 == 7:
+                wait_until_collected(logs, lines)
+        sender.send(b"x" * 3000)
+        wait_until_collected(logs, lines + b"x" * 2048 + b"\n")
+    assert (logs / "log.1.gz").exists()
+
+
+def test_log_collector_keeps_so_many(start, tmp_path):
+    logs = tmp_path / "logs"  # which it makes
+    port = start("log_collector", logs, 1, 2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        until = time.monotonic() + PATIENCE
+        for number in range(1000000):
+            sender.send(b"%d" % number)
+            time.sleep(0.005)
+            names = {path.name for path in logs.iterdir()} if logs.exists() else set()
+            if "log.2.gz" in names and number > 20:
+                break
+            assert time.monotonic() < until, names
+    assert names <= {"log", "log.1", "log.1.gz", "log.2.gz"}
+
+
+def test_log_collector_without_a_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("log_collector", "127.0.0.1:0", "poll", tmp_path / "file", check=False)
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/file: not a directory\n")
