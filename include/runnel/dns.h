@@ -19,6 +19,7 @@ extern "C" {
 enum {
     RN_DNS_NAME_MAX = 255,       /* octets of a name on the wire: RFC 1035, 2.3.4 */
     RN_DNS_LABEL_MAX = 63,
+    RN_DNS_POINTERS_MAX = 127, /* in one compressed name: so many labels it can have */
     RN_DNS_TEXT_MAX = 4 * 255,   /* of a name as text: each octet may be written "\DDD" */
 };
 
@@ -106,7 +107,7 @@ struct rn_dns_record {
 
 /* Where reading stands in a message: start with {message, 0}. Each call reads one thing and moves
  * on. RN_E_PROTOCOL: it is cut off or malformed, a name is too long, or a compressed name doesn't
- * point backwards only (so that it can't loop); the reader is of no further use then. */
+ * point backwards only (so that it can't loop), or has too many pointers; the reader is of no further use then. */
 struct rn_dns_reader {
     rn_bytes message;
     size_t at;

@@ -118,7 +118,7 @@ int rn_dns_read_name(struct rn_dns_reader *reader, struct rn_dns_name *name)
     size_t len = reader->message.len;
     size_t at = reader->at, end = 0; /* where reading goes on, once a pointer was met */
     size_t limit = at; /* RFC 1035, 4.1.4: a pointer is to a prior occurrence. So none loops */
-    unsigned octet;
+    unsigned octet, pointers = 0;
     name->len = 0;
     do {
         if (at >= len) return RN_E_PROTOCOL;
@@ -127,7 +127,7 @@ int rn_dns_read_name(struct rn_dns_reader *reader, struct rn_dns_name *name)
             if (len - at < 2) return RN_E_PROTOCOL;
             if (!end) end = at + 2;
             at = (octet & 0x3F) << 8 | from[at + 1];
-            if (at >= limit) return RN_E_PROTOCOL;
+            if (at >= limit || ++pointers > RN_DNS_POINTERS_MAX) return RN_E_PROTOCOL;
             limit = at;
             continue;
         }

@@ -177,6 +177,7 @@ static int collect(struct rn_dns_reader *reader, unsigned records, struct rn_dns
 static bool find_soa(struct rn_dns_reader *reader, unsigned records, uint32_t *ttl)
 {
     struct rn_dns_record record;
+    if (records > RN_DNS_RECORDS_MAX) records = RN_DNS_RECORDS_MAX;
     for (unsigned i = 0; i < records && rn_dns_read_record(reader, &record) == 0; i++) {
         if (record.type != RN_DNS_SOA) continue;
         lower(ttl, record.ttl);

@@ -10,8 +10,8 @@
  *     =0 RESULT                                   so far of question 0
  *
  * Words of an answer: A:OWNER:LAST[:TTL] (an address that ends in LAST), CNAME:OWNER:TARGET[:TTL],
- * SOA:TTL:MINIMUM, NS, FILL:COUNT records of somebody else; aa, nora, tc, ad; and lies: id, query,
- * opcode, chaos, q:NAME, type, noq, two, from:SERVER, tcp, udp, cut:OCTETS.
+ * SOA:TTL:MINIMUM, NS, FILL:COUNT[:SECTION] records of somebody else; aa, nora, tc, ad; and lies:
+ * id, query, opcode, chaos, q:NAME, type, noq, two, from:SERVER, tcp, udp, cut:OCTETS.
  */
 #ifndef TESTS_DNS_SCRIPT_H
 #define TESTS_DNS_SCRIPT_H
@@ -134,7 +134,8 @@ static inline void reply_word(struct reply *reply, char *word)
         reply_record(reply, 1, first, RN_DNS_CNAME, ttl);
         reply->records[at].target = script_name(second);
     } else if (!strcmp(kind, "FILL")) {
-        for (int i = atoi(first); i; i--) reply_record(reply, 1, "somebody.else", 99, 1);
+        for (int i = atoi(first); i; i--)
+            reply_record(reply, second ? (unsigned)atoi(second) : 1, "somebody.else", 99, 1);
     } else if (!strcmp(kind, "SOA") || !strcmp(kind, "NS")) {
         unsigned place = REPLY_RECORDS - 1u - reply->header.counts[2];
         bool soa = first != NULL;

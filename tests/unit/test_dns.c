@@ -171,6 +171,25 @@ static void a_compressed_name_has_the_same_limit(void **state)
     assert_int_equal(rn_dns_read_name(&reader, &name), RN_E_PROTOCOL);
 }
 
+/* No name needs more pointers than it can have labels; a message has room for thousands, and its
+ * records for as many names that walk along them. */
+static void so_many_pointers_and_no_more(void **state)
+{
+    (void)state;
+    uint8_t bytes[1 + 2 * (RN_DNS_POINTERS_MAX + 1)] = {0};
+    struct rn_dns_name name;
+    for (unsigned i = 0; i <= RN_DNS_POINTERS_MAX; i++) {
+        unsigned before = i ? 2 * i - 1 : 0;
+        bytes[2 * i + 1] = (uint8_t)(0xC0 | before >> 8);
+        bytes[2 * i + 2] = (uint8_t)before;
+    }
+    struct rn_dns_reader reader = {guarded_copy(0, bytes, sizeof bytes), sizeof bytes - 4};
+    assert_int_equal(rn_dns_read_name(&reader, &name), 0);
+    assert_int_equal(name.len, 1);
+    assert_int_equal(reader.at, sizeof bytes - 2);
+    assert_int_equal(rn_dns_read_name(&reader, &name), RN_E_PROTOCOL);
+}
+
 /* ---- Records --------------------------------------------------------------------------------- */
 
 static int read_record(const char *bytes, size_t len, struct rn_dns_record *record)
@@ -321,6 +340,7 @@ int main(void)
         cmocka_unit_test(compressed_names_are_followed),
         cmocka_unit_test(names_that_lead_nowhere_are_refused),
         cmocka_unit_test(a_compressed_name_has_the_same_limit),
+        cmocka_unit_test(so_many_pointers_and_no_more),
         cmocka_unit_test(records_are_taken_apart),
         cmocka_unit_test(broken_records_are_refused),
         cmocka_unit_test(a_ttl_with_the_top_bit_is_none),

@@ -98,6 +98,10 @@ static void nothing_is_of_two_kinds(void **state)
                "> 0 a.test A 0 udp\n< 0 NXDOMAIN\n= NO_NAME 0\n");
     script_run(one, "a.test", "A",
                "> 0 a.test A 0 udp\n< 0 NXDOMAIN NS SOA:999999:999999\n= NO_NAME 900\n");
+    script_run(one, "a.test", "A", /* only so many records are looked at */
+               "> 0 a.test A 0 udp\n< 0 NXDOMAIN FILL:255:2 SOA:9:9\n= NO_NAME 9\n");
+    script_run(one, "a.test", "A",
+               "> 0 a.test A 0 udp\n< 0 NXDOMAIN FILL:256:2 SOA:9:9\n= NO_NAME 0\n");
 }
 
 static void times_are_bounded(void **state)
