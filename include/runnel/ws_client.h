@@ -63,8 +63,8 @@ struct rn_ws_client {
     struct rn_op send;
     struct rn_op control;
     struct rn_buf *in;
-    rn_waker sender; /* waits until the control frame is out */
-    rn_waker receiver; /* waits until the message is out */
+    rn_waker sender; /* waits until a control frame is out */
+    rn_waker receiver; /* waits until a message or control frame is out */
     rn_ns receive_deadline;
     const uint8_t *payload;
     uint64_t payload_len;
@@ -72,10 +72,11 @@ struct rn_ws_client {
     uint32_t mask;
     uint8_t opcode;
     uint8_t header_len;
-    uint8_t control_len;
+    uint8_t next_len;
     uint16_t state;
     int end_result;
-    uint8_t frame[RN_WS_HEADER_MAX + RN_WS_CONTROL_MAX]; /* the control frame */
+    uint8_t frame[RN_WS_HEADER_MAX + RN_WS_CONTROL_MAX]; /* the control frame that is sent */
+    uint8_t next[RN_WS_HEADER_MAX + RN_WS_CONTROL_MAX];  /* and one that waits */
     uint8_t out[RN_WS_CLIENT_PIECE];
     char key[24];
     char url[RN_HTTP_URL_MAX];

@@ -2,7 +2,8 @@
  * http/ws_client.c: a WebSocket client as futures, which do their work when they are polled.
  *
  * Messages and control frames are sent by ops of their own, that wait for each other: a pong must
- * not come in the middle of a frame.
+ * not come in the middle of a frame. Receiving waits for neither: a server whose output is full may
+ * read nothing until somebody takes it.
  */
 #include <runnel/runtime.h>
 #include <runnel/ws_client.h>
@@ -19,7 +20,7 @@ enum {
     PIECE = 16,        /* the send op was started */
     BROKEN = 32,       /* half a frame was sent */
     CONTROL = 64,      /* the control op was started */
-    CLOSE_SENT = 128,  /* the close frame is in `frame`, or was */
+    CLOSE_SENT = 128,  /* the close frame is the next, or was */
     CLOSING = 256,
     CLOSE_OP = 512,    /* the descriptor is being closed */
     CONNECTED = 1024,  /* the handshake was judged */
@@ -109,17 +110,17 @@ void rn_ws_client_connect(struct rn_ws_client *client, struct rn_cx *cx, rn_byte
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
-/* Has a control frame sent; one that was not sent yet is replaced: a pong by a newer one (section
- * 5.5.3), and any by a close. */
+/* Has a control frame sent; one that waits is replaced: a pong by a newer one (section 5.5.3),
+ * and any by a close. */
 static void queue_control(struct rn_ws_client *client, enum rn_ws_opcode opcode, rn_bytes payload)
 {
     uint32_t mask = (uint32_t)rn_random64();
     if (client->state & (CLOSE_SENT | BROKEN)) return;
     if (opcode == RN_WS_CLOSE) client->state |= CLOSE_SENT;
-    size_t header = rn_ws_header(client->frame, true, opcode, payload.len, (uint8_t *)&mask);
-    memcpy(client->frame + header, payload.ptr, payload.len);
-    rn_ws_mask(client->frame + header, payload.len, (uint8_t *)&mask, 0);
-    client->control_len = (uint8_t)(header + payload.len);
+    size_t header = rn_ws_header(client->next, true, opcode, payload.len, (uint8_t *)&mask);
+    memcpy(client->next + header, payload.ptr, payload.len);
+    rn_ws_mask(client->next + header, payload.len, (uint8_t *)&mask, 0);
+    client->next_len = (uint8_t)(header + payload.len);
 }
 
 static void queue_close(struct rn_ws_client *client, uint16_t code, rn_bytes reason)
@@ -129,23 +130,37 @@ static void queue_close(struct rn_ws_client *client, uint16_t code, rn_bytes rea
     queue_control(client, RN_WS_CLOSE, rn_bytes_of(payload, len));
 }
 
-/* Sends the control frame, if there is one: false while that lasts. */
+/* It may be that neither waits for it: who received has gone on. */
+static void control_sent(struct rn_op *op)
+{
+    struct rn_ws_client *client = rn_container_of(op, struct rn_ws_client, control);
+    rn_wake(client->receiver);
+    rn_wake(client->sender);
+}
+
+/* Whether no control frame is under way. */
+static bool control_over(struct rn_ws_client *client)
+{
+    if (rn_op_inflight(&client->control)) return false;
+    if (client->state & CONTROL && client->control.result < 0) client->state |= BROKEN;
+    client->state &= (uint16_t)~CONTROL;
+    return true;
+}
+
+/* Begins to send the control frame that waits, if it may: whether none is left. */
 static bool flush_control(struct rn_ws_client *client, struct rn_cx *cx)
 {
-    if (rn_op_poll(&client->control, cx) == RN_PENDING) return false;
-    if (client->state & CONTROL) {
-        client->state &= (uint16_t)~CONTROL;
-        client->control_len = 0;
-        if (client->control.result < 0) client->state |= BROKEN;
-        rn_wake(client->sender);
-    }
-    if (client->control_len == 0 || client->state & BROKEN) return true;
     client->receiver = cx->waker;
+    if (!control_over(client)) return false;
+    if (client->next_len == 0 || client->state & BROKEN) return true;
     /* Who is cancelled leaves a pong to the next receive, but still says goodbye. */
     if (client->state & SENDING || (cx->cancelled && !(client->state & CLOSING))) return false;
     client->state |= CONTROL;
-    rn_stream_write_all(client->stream, &client->control, cx, client->frame, client->control_len,
+    memcpy(client->frame, client->next, client->next_len);
+    rn_stream_write_all(client->stream, &client->control, cx, client->frame, client->next_len,
                         client->receive_deadline);
+    client->control.complete = control_sent;
+    client->next_len = 0;
     return false;
 }
 
@@ -225,19 +240,18 @@ static enum rn_poll poll_received(struct rn_future *future, struct rn_cx *cx)
         return RN_READY;
     }
     for (;;) {
+        bool flushed = flush_control(client, cx);
         if (rn_op_poll(&client->recv, cx) == RN_PENDING) return RN_PENDING;
         client->receive_result = client->state & ENDED ? client->end_result : 0;
         if (client->state & RECEIVING) received(client);
         if (client->receive_result == -RN_K_ECANCELED) return RN_READY;
-        /* Also when there is always something that has come already. */
-        if (cx->now >= client->receive_deadline && !(client->state & ENDED))
-            end_receiving(client, -RN_K_ETIMEDOUT);
-        if (!flush_control(client, cx)) {
-            if (!cx->cancelled || rn_op_inflight(&client->control)) return RN_PENDING;
+        if (client->state & ENDED) {
+            if (flushed || client->event.kind == RN_WS_EVENT_NONE) return RN_READY;
+            if (!cx->cancelled) return RN_PENDING; /* its goodbye is to be answered first */
             client->receive_result = -RN_K_ECANCELED;
             return RN_READY;
         }
-        if (client->state & ENDED || take_event(client, cx)) return RN_READY;
+        if (take_event(client, cx)) return RN_READY;
     }
 }
 
@@ -296,11 +310,10 @@ static enum rn_poll poll_sent(struct rn_future *future, struct rn_cx *cx)
             rn_wake(client->receiver);
             return RN_READY;
         }
-        if (client->state & CONTROL) {
-            client->sender = cx->waker;
-            return RN_PENDING;
-        }
-        send_piece(client, cx);
+        client->sender = cx->waker;
+        if (!control_over(client)) return RN_PENDING;
+        if (client->state & BROKEN) client->send_result = RN_E_CLOSED;
+        else send_piece(client, cx);
     }
 }
 
@@ -313,6 +326,10 @@ static enum rn_poll poll_closed(struct rn_future *future, struct rn_cx *cx)
     while (!(client->state & CLOSE_OP)) {
         if (poll_received(&client->received, cx) == RN_PENDING) return RN_PENDING;
         if (!(client->state & ENDED) && client->receive_result == 0) continue; /* old messages */
+        if (rn_op_inflight(&client->control)) {
+            rn_op_cancel(cx->worker, &client->control);
+            return RN_PENDING;
+        }
         if (client->in) rn_pool_put(rn_worker_pool(client->stream.worker), client->in);
         client->in = NULL;
         client->state |= CLOSE_OP;
@@ -329,5 +346,6 @@ void rn_ws_client_close(struct rn_ws_client *client, struct rn_cx *cx, uint16_t 
     client->closed.poll = poll_closed;
     client->receive_deadline = rn_after(cx, close_timeout);
     client->state |= CLOSING;
+    rn_op_deadline(cx->worker, &client->control, client->receive_deadline);
     queue_close(client, code, reason);
 }

@@ -152,6 +152,8 @@ static void on_message(struct rn_websocket *socket, const struct rn_ws_event *ev
 {
     check(rn_websocket_send(socket, event->opcode, event->first, event->last, event->data.ptr,
                             event->data.len) == 0);
+    /* Between the frames of an echo, too; there may be no room for it. */
+    if (chance(4)) (void)!rn_websocket_send(socket, RN_WS_PING, true, true, "ping", 4);
 }
 
 /* ---- The server ------------------------------------------------------------------------------ */
