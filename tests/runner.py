@@ -52,8 +52,11 @@ SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names
                  "files", "polls", "fibers", "calls", "descriptors")
 SIM_RUNS = 2000  # seeds, of each
 # Unit tests that do I/O, which run in a simulated kernel too.
-SIM_UNITS = ("await", "block_on", "buffered", "channel", "fiber", "interval", "net_poll", "request",
-             "response", "runtime", "scope", "sync", "websocket")
+SIM_UNITS = (
+    "await", "block_on", "buffered", "channel", "client", "client_pool", "client_redirect",
+    "client_server", "connect", "driver", "driver_end", "driver_sockets", "fiber", "fiber_net",
+    "http_server", "interval", "net_poll", "request", "resolver", "response", "runtime",
+    "scope", "sync", "websocket", "ws_client")
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
 ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),
               "poll": ("concurrent", "upgrade")}

@@ -24,6 +24,15 @@ struct rn_sim_address {
     uint8_t bytes[112] __attribute__((aligned(8)));
 };
 
+/* What setsockopt(2) has set. */
+enum { RN_SIM_OPTION_MAX = 32 };
+struct rn_sim_option {
+    struct rn_sim_option *next;
+    int level, option;
+    uint32_t len;
+    uint8_t value[RN_SIM_OPTION_MAX];
+};
+
 /* An entry of an epoll instance. */
 struct rn_sim_watch {
     struct rn_sim_watch *next_of_file;
@@ -55,6 +64,21 @@ struct rn_sim_file {
     uint32_t descriptors;
     bool nonblock;
     bool closed;
+};
+
+/* The head of a socket. */
+struct rn_sim_socket {
+    struct rn_sim_file file;
+    uint8_t family; /* 0: a pipe */
+    uint8_t type;
+    bool bound;
+    bool listening;
+    bool connected; /* there is a remote address */
+    int error;      /* SO_ERROR, positive */
+    struct rn_sim_address local, remote;
+    struct rn_sim_node *node;   /* that is its name */
+    struct rn_sim_socket *next; /* that is bound */
+    struct rn_sim_option *options;
 };
 
 struct rn_sim_event {
@@ -99,9 +123,10 @@ struct rn_sim {
     uint64_t inodes;
     uint16_t port; /* the next that is free */
     uint32_t name; /* of the next Unix socket without one */
-    struct rn_sim_stream *listeners;
+    struct rn_sim_socket *sockets; /* bound */
     struct rn_sim_stream *streams; /* connected */
     struct rn_sim_datagrams *datagrams;
+    bool peeking; /* what is read now stays: MSG_PEEK */
     uint64_t orders;
     uint32_t event_count;
     struct rn_sim_event events[RN_SIM_EVENTS_MAX]; /* a heap */
@@ -154,6 +179,9 @@ int rn_sim_mkdir(struct rn_sim *sim, int dir, const char *path);
 int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory);
 int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir, const char *to,
                   bool replace);
+/* The name of a socket: made, and looked up. */
+int rn_sim_make_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node);
+int rn_sim_find_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node);
 int rn_sim_truncate(struct rn_sim *sim, int fd, uint64_t size);
 long rn_sim_seek(struct rn_sim *sim, int fd, int64_t offset, int whence);
 int rn_sim_memfd(struct rn_sim *sim);
@@ -165,44 +193,64 @@ void rn_sim_files_init(struct rn_sim *sim);
 
 /* backend/sim_stream.c */
 extern const struct rn_sim_file_vt rn_sim_stream_vt;
+void rn_sim_send_buffer(struct rn_sim_socket *socket); /* has another size */
 int rn_sim_stream_new(struct rn_sim *sim, int family, bool nonblock);
 int rn_sim_stream_pair(struct rn_sim *sim, bool pipe, int flags, int fds[2]);
-int rn_sim_bind(struct rn_sim *sim, struct rn_sim_file *file, const void *address, uint32_t len);
 int rn_sim_listen(struct rn_sim *sim, struct rn_sim_file *file, int backlog);
 int rn_sim_accept(struct rn_sim *sim, struct rn_sim_file *file, bool nonblock);
 int rn_sim_connect(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
                    uint32_t len);
 int rn_sim_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how);
-int rn_sim_setsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
-                      const void *value, uint32_t len);
-int rn_sim_getsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
-                      void *value, uint32_t *len);
-int rn_sim_getname(struct rn_sim *sim, struct rn_sim_file *file, bool peer, void *address,
-                   uint32_t *len);
 
 /* backend/sim_datagram.c */
 extern const struct rn_sim_file_vt rn_sim_datagram_vt;
 int rn_sim_datagram_new(struct rn_sim *sim, int family, bool nonblock);
 int rn_sim_datagram_pair(struct rn_sim *sim, int flags, int fds[2]);
-int rn_sim_datagram_bind(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
-                         uint32_t len);
 int rn_sim_datagram_connect(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
                             uint32_t len);
 int rn_sim_datagram_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how);
-struct rn_sim_address *rn_sim_datagram_name(struct rn_sim_file *file, bool peer);
-int rn_sim_datagram_error(struct rn_sim_file *file); /* takes it */
 long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const void *from,
                           size_t len, const void *address, uint32_t address_len);
 long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
                              void *address, uint32_t *address_len, bool *truncated);
-/* Fills in what is left open: an unbound socket's address gets a port or a name. */
-void rn_sim_autobind(struct rn_sim *sim, struct rn_sim_address *address, int family);
-bool rn_sim_same_address(const struct rn_sim_address *a, const struct rn_sim_address *b);
+
+/* backend/sim_name.c */
+void rn_sim_socket_init(struct rn_sim_socket *socket, const struct rn_sim_file_vt *vt, int family,
+                        int type, bool nonblock);
+struct rn_sim_socket *rn_sim_socket_of(struct rn_sim_file *file); /* or NULL */
+int rn_sim_getname(struct rn_sim *sim, struct rn_sim_file *file, bool peer, void *address,
+                   uint32_t *len);
+int rn_sim_read_address(const struct rn_sim_socket *socket, const void *from, uint32_t len,
+                        struct rn_sim_address *to);
+int rn_sim_bind(struct rn_sim *sim, struct rn_sim_file *file, const void *address, uint32_t len);
+void rn_sim_autobind(struct rn_sim *sim, struct rn_sim_socket *socket);
+void rn_sim_unbind(struct rn_sim *sim, struct rn_sim_socket *socket);
+bool rn_sim_name_in_use(struct rn_sim *sim, const struct rn_sim_socket *socket);
+void rn_sim_translate(struct rn_sim_address *address, int family);
+struct rn_sim_address rn_sim_source(const struct rn_sim_socket *socket,
+                                    const struct rn_sim_address *to);
+int rn_sim_route(const struct rn_sim_socket *socket, struct rn_sim_address *to);
+bool rn_sim_is_for_many(const struct rn_sim_address *to);
+bool rn_sim_same_name(const struct rn_sim_address *a, const struct rn_sim_address *b);
+unsigned rn_sim_answers_to(const struct rn_sim_socket *socket, const struct rn_sim_address *name);
+struct rn_sim_socket *rn_sim_find(struct rn_sim *sim, const struct rn_sim_socket *from,
+                                  const struct rn_sim_address *name, int *error);
+
+/* backend/sim_option.c */
+int32_t rn_sim_option(const struct rn_sim_socket *socket, int level, int option);
+void rn_sim_inherit(struct rn_sim *sim, struct rn_sim_socket *to, const struct rn_sim_socket *from);
+bool rn_sim_lingers_not(const struct rn_sim_socket *socket); /* its close is a reset */
+rn_ns rn_sim_patience(const struct rn_sim_socket *socket, bool send); /* 0: without end */
+bool rn_sim_is_member(struct rn_sim_socket *socket, const struct rn_sim_address *to);
+int rn_sim_setsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
+                      const void *value, uint32_t len);
+int rn_sim_getsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
+                      void *value, uint32_t *len);
 
 /* backend/sim_wait.c */
 void rn_sim_notify(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events);
 void rn_sim_unwatch(struct rn_sim *sim, struct rn_sim_file *file, int fd); /* -1: all */
-bool rn_sim_wait_for(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events);
+bool rn_sim_wait_for(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events, rn_ns deadline);
 int rn_sim_epoll_new(struct rn_sim *sim);
 int rn_sim_epoll_ctl(struct rn_sim *sim, int epoll, int what, int fd,
                      const struct rn_k_epoll_event *event);

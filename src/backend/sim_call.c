@@ -27,49 +27,80 @@ static bool blocks(const struct rn_sim_file *file, long flags)
     return !file->nonblock && !(flags & RN_K_MSG_DONTWAIT);
 }
 
-static long do_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
-                    int64_t offset, long flags)
+/* How long a call on it may wait: SO_RCVTIMEO and SO_SNDTIMEO, socket(7). */
+static rn_ns patience(const struct rn_sim *sim, struct rn_sim_file *file, bool send)
 {
-    for (;;) {
-        long result = file->vt->read(sim, file, to, len, offset);
-        if (result != -RN_K_EAGAIN || !blocks(file, flags)) return result;
-        rn_sim_wait_for(sim, file, READ);
-    }
+    const struct rn_sim_socket *socket = rn_sim_socket_of(file);
+    rn_ns time = socket ? rn_sim_patience(socket, send) : 0;
+    return time ? sim->now + time : RN_NEVER;
 }
 
+/* Whole, but for a signal that isn't there, an error or the limit. */
 static long do_write(struct rn_sim *sim, struct rn_sim_file *file, const void *from, size_t len,
                      int64_t offset, long flags)
 {
+    rn_ns deadline = patience(sim, file, true);
+    size_t done = 0;
     for (;;) {
-        long result = file->vt->write(sim, file, from, len, offset);
-        if (result != -RN_K_EAGAIN || !blocks(file, flags)) return result;
-        rn_sim_wait_for(sim, file, WRITE);
+        long result = file->vt->write(sim, file, (const uint8_t *)from + done, len - done, offset);
+        bool wait = blocks(file, flags);
+        if (result > 0) done += (size_t)result;
+        if (result >= 0 && (done == len || !wait)) return (long)done;
+        if (result < 0 && (result != -RN_K_EAGAIN || !wait)) return done ? (long)done : result;
+        if (!rn_sim_wait_for(sim, file, WRITE, deadline) && sim->now >= deadline)
+            return done ? (long)done : -RN_K_EAGAIN;
+    }
+}
+
+static long do_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
+                    int64_t offset, long flags)
+{
+    rn_ns deadline = patience(sim, file, false);
+    size_t done = 0;
+    for (;;) {
+        sim->peeking = flags & RN_K_MSG_PEEK;
+        long result = file->vt->read(sim, file, (uint8_t *)to + done, len - done, offset);
+        sim->peeking = false;
+        bool wait = blocks(file, flags), more = flags & RN_K_MSG_WAITALL;
+        if (result > 0) done += (size_t)result;
+        if (result == 0 || (result > 0 && (done == len || !wait || !more))) return (long)done;
+        if (result < 0 && (result != -RN_K_EAGAIN || !wait)) return done ? (long)done : result;
+        if (!rn_sim_wait_for(sim, file, READ, deadline) && sim->now >= deadline)
+            return done ? (long)done : -RN_K_EAGAIN;
     }
 }
 
 static long do_send(struct rn_sim *sim, struct rn_sim_file *file, const void *from, size_t len,
                     long flags, const void *address, uint32_t address_len)
 {
+    rn_ns deadline = patience(sim, file, true);
+    if (!rn_sim_socket_of(file)) return -RN_K_ENOTSOCK;
     if (file->vt == &rn_sim_stream_vt) return do_write(sim, file, from, len, -1, flags);
-    if (file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
     for (;;) {
         long result = rn_sim_datagram_send(sim, file, from, len, address, address_len);
         if (result != -RN_K_EAGAIN || !blocks(file, flags)) return result;
-        rn_sim_wait_for(sim, file, WRITE);
+        if (!rn_sim_wait_for(sim, file, WRITE, deadline) && sim->now >= deadline) return result;
     }
 }
 
+/* With the sender, if it is asked for: of a stream there is none. */
 static long do_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
                        long flags, void *address, uint32_t *address_len, bool *truncated)
 {
+    rn_ns deadline = patience(sim, file, false);
     *truncated = false;
-    if (file->vt == &rn_sim_stream_vt) return do_read(sim, file, to, len, -1, flags);
-    if (file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
+    if (!rn_sim_socket_of(file)) return -RN_K_ENOTSOCK;
+    if (file->vt == &rn_sim_stream_vt) {
+        if (address && address_len) *address_len = 0;
+        return do_read(sim, file, to, len, -1, flags);
+    }
     for (;;) {
+        sim->peeking = flags & RN_K_MSG_PEEK;
         long result =
             rn_sim_datagram_receive(sim, file, to, len, address, address_len, truncated);
+        sim->peeking = false;
         if (result != -RN_K_EAGAIN || !blocks(file, flags)) return result;
-        rn_sim_wait_for(sim, file, READ);
+        if (!rn_sim_wait_for(sim, file, READ, deadline) && sim->now >= deadline) return result;
     }
 }
 
@@ -148,7 +179,7 @@ static long do_sendfile(struct rn_sim *sim, struct rn_sim_file *file, int from, 
     while (done < len) {
         long result = rn_sim_sendfile(sim, file, from, offset ? offset : &own, len - done);
         if (result == -RN_K_EAGAIN && blocks(file, 0)) {
-            rn_sim_wait_for(sim, file, WRITE);
+            rn_sim_wait_for(sim, file, WRITE, RN_NEVER);
             continue;
         }
         if (result <= 0) return done ? (long)done : result;
@@ -164,7 +195,7 @@ static long do_accept(struct rn_sim *sim, struct rn_sim_file *file, const struct
     for (;;) {
         int fd = rn_sim_accept(sim, file, args->d & RN_K_SOCK_NONBLOCK);
         if (fd == -RN_K_EAGAIN && !file->nonblock) {
-            rn_sim_wait_for(sim, file, READ);
+            rn_sim_wait_for(sim, file, READ, RN_NEVER);
             continue;
         }
         if (fd >= 0 && args->b)
@@ -180,7 +211,7 @@ static long do_connect(struct rn_sim *sim, struct rn_sim_file *file, const struc
         int result = rn_sim_connect(sim, file, (void *)args->b, (uint32_t)args->c);
         if ((result != -RN_K_EINPROGRESS && result != -RN_K_EALREADY) || file->nonblock)
             return result;
-        rn_sim_wait_for(sim, file, WRITE);
+        rn_sim_wait_for(sim, file, WRITE, RN_NEVER);
     }
 }
 
@@ -250,7 +281,6 @@ static long do_random(struct rn_sim *sim, uint8_t *to, size_t len)
 static long on_file(struct rn_sim *sim, long nr, const struct args *args)
 {
     struct rn_sim_file *file = args->file;
-    uint32_t none = 0;
     bool truncated;
     if (!file) return -RN_K_EBADF;
     switch (nr) {
@@ -262,8 +292,8 @@ static long on_file(struct rn_sim *sim, long nr, const struct args *args)
         return do_send(sim, file, (void *)args->b, (size_t)args->c, args->d, (void *)args->e,
                        (uint32_t)args->f);
     case RN_NR_RECVFROM:
-        return do_receive(sim, file, (void *)args->b, (size_t)args->c, args->d, NULL, &none,
-                          &truncated);
+        return do_receive(sim, file, (void *)args->b, (size_t)args->c, args->d, (void *)args->e,
+                          (void *)args->f, &truncated);
     case RN_NR_SENDMSG: return do_sendmsg(sim, file, (void *)args->b, args->c);
     case RN_NR_RECVMSG: return do_recvmsg(sim, file, (void *)args->b, args->c);
     case RN_NR_SENDMMSG: return do_sendmmsg(sim, file, (void *)args->b, args->c, args->d);

@@ -19,26 +19,20 @@ struct datagram {
 };
 
 struct rn_sim_datagrams {
-    struct rn_sim_file file;
+    struct rn_sim_socket base;
     struct rn_sim_datagrams *next; /* of all */
-    struct rn_sim_address local, remote;
-    struct rn_sim_datagrams *peer; /* of a pair */
+    struct rn_sim_datagrams *peer; /* of a pair, or that a Unix socket is connected to */
     struct datagram *queue, **tail;
     size_t bytes;
     unsigned count;
     rn_ns last; /* what was sent later arrives later */
-    int error;
-    uint8_t family;
-    bool connected;
     bool shut; /* nothing is waited for any more */
 };
 
 static struct rn_sim_datagrams *make(struct rn_sim *sim, int family, bool nonblock)
 {
     struct rn_sim_datagrams *socket = rn_sim_alloc(sim, sizeof *socket);
-    socket->file.vt = &rn_sim_datagram_vt;
-    socket->file.nonblock = nonblock;
-    socket->family = (uint8_t)family;
+    rn_sim_socket_init(&socket->base, &rn_sim_datagram_vt, family, RN_K_SOCK_DGRAM, nonblock);
     socket->tail = &socket->queue;
     socket->next = sim->datagrams;
     sim->datagrams = socket;
@@ -49,7 +43,7 @@ int rn_sim_datagram_new(struct rn_sim *sim, int family, bool nonblock)
 {
     int error = rn_sim_open_error(sim);
     if (error) return error;
-    return rn_sim_descriptor(sim, &make(sim, family, nonblock)->file, 0);
+    return rn_sim_descriptor(sim, &make(sim, family, nonblock)->base.file, 0);
 }
 
 int rn_sim_datagram_pair(struct rn_sim *sim, int flags, int fds[2])
@@ -58,10 +52,10 @@ int rn_sim_datagram_pair(struct rn_sim *sim, int flags, int fds[2])
     struct rn_sim_datagrams *b = make(sim, RN_K_AF_UNIX, flags & RN_K_SOCK_NONBLOCK);
     a->peer = b;
     b->peer = a;
-    a->connected = b->connected = true;
-    fds[0] = rn_sim_descriptor(sim, &a->file, 0);
+    a->base.connected = b->base.connected = true;
+    fds[0] = rn_sim_descriptor(sim, &a->base.file, 0);
     if (fds[0] < 0) return fds[0];
-    fds[1] = rn_sim_descriptor(sim, &b->file, 0);
+    fds[1] = rn_sim_descriptor(sim, &b->base.file, 0);
     if (fds[1] >= 0) return 0;
     rn_sim_close(sim, fds[0]);
     return fds[1];
@@ -69,101 +63,33 @@ int rn_sim_datagram_pair(struct rn_sim *sim, int flags, int fds[2])
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-static uint16_t *port_of(struct rn_sim_address *address)
-{
-    return &((struct rn_k_sockaddr_in *)(void *)address->bytes)->sin_port;
-}
-
-static int family_of(const struct rn_sim_address *address)
-{
-    return ((const struct rn_k_sockaddr *)(const void *)address->bytes)->sa_family;
-}
-
-/* All hosts are one, so ports are enough. */
-bool rn_sim_same_address(const struct rn_sim_address *a, const struct rn_sim_address *b)
-{
-    if (family_of(a) != family_of(b)) return false;
-    if (family_of(a) == RN_K_AF_UNIX)
-        return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
-    return *port_of((struct rn_sim_address *)a) == *port_of((struct rn_sim_address *)b);
-}
-
-void rn_sim_autobind(struct rn_sim *sim, struct rn_sim_address *address, int family)
-{
-    struct rn_k_sockaddr_un *name = (void *)address->bytes;
-    struct rn_k_sockaddr_in *in = (void *)address->bytes;
-    struct rn_k_sockaddr_in6 *in6 = (void *)address->bytes;
-    name->sun_family = (uint16_t)(family ? family : RN_K_AF_UNIX);
-    if (!family) {
-        address->len = sizeof name->sun_family; /* a pair's ends have no names */
-    } else if (family == RN_K_AF_UNIX) {
-        if (address->len > sizeof name->sun_family) return;
-        address->len = sizeof name->sun_family + 6;
-        name->sun_path[0] = 0;
-        uint32_t number = sim->name++;
-        for (unsigned i = 1; i < 6; i++, number >>= 4)
-            name->sun_path[i] = "0123456789abcdef"[number & 15];
-    } else {
-        bool ip6 = family == RN_K_AF_INET6;
-        if (!address->len && ip6) in6->sin6_addr.octets[15] = 1;
-        if (!address->len && !ip6) in->sin_addr.s_addr = __builtin_bswap32(0x7f000001);
-        address->len = ip6 ? sizeof *in6 : sizeof *in;
-        if (!*port_of(address)) *port_of(address) = __builtin_bswap16(sim->port++);
-    }
-}
-
-static struct rn_sim_datagrams *find(struct rn_sim *sim, const struct rn_sim_address *address)
-{
-    for (struct rn_sim_datagrams *at = sim->datagrams; at; at = at->next)
-        if (!at->file.closed && at->local.len && rn_sim_same_address(&at->local, address))
-            return at;
-    return NULL;
-}
-
-static int set(struct rn_sim_address *to, const void *address, uint32_t len)
-{
-    if (len > sizeof to->bytes) return -RN_K_EINVAL;
-    to->len = len;
-    memcpy(to->bytes, address, len);
-    return 0;
-}
-
-int rn_sim_datagram_bind(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
-                         uint32_t len)
-{
-    struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
-    struct rn_sim_address wanted = {0};
-    if (file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
-    if (socket->local.len || set(&wanted, address, len)) return -RN_K_EINVAL;
-    rn_sim_autobind(sim, &wanted, socket->family);
-    if (find(sim, &wanted)) return -RN_K_EADDRINUSE;
-    socket->local = wanted;
-    return 0;
-}
-
 int rn_sim_datagram_connect(struct rn_sim *sim, struct rn_sim_file *file, const void *address,
                             uint32_t len)
 {
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
-    if (file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
-    if (set(&socket->remote, address, len)) return -RN_K_EINVAL;
-    if (!socket->local.len) rn_sim_autobind(sim, &socket->local, socket->family);
-    socket->connected = true;
+    const struct rn_k_sockaddr *any = address;
+    struct rn_sim_address remote;
+    int error = 0;
+    if (!rn_sim_socket_of(file)) return -RN_K_ENOTSOCK;
+    if (file->vt != &rn_sim_datagram_vt) return -RN_K_EOPNOTSUPP;
+    if (len >= sizeof any->sa_family && any->sa_family == RN_K_AF_UNSPEC) {
+        socket->peer = NULL;
+        socket->base.connected = false;
+        return 0;
+    }
+    int result = rn_sim_read_address(&socket->base, address, len, &remote);
+    if (result == 0) result = rn_sim_route(&socket->base, &remote);
+    if (result < 0) return result;
+    if (socket->base.family == RN_K_AF_UNIX) {
+        socket->peer = (void *)rn_sim_find(sim, &socket->base, &remote, &error);
+        if (!socket->peer) return error;
+    } else {
+        rn_sim_autobind(sim, &socket->base);
+        socket->base.local = rn_sim_source(&socket->base, &remote);
+    }
+    socket->base.remote = remote;
+    socket->base.connected = true;
     return 0;
-}
-
-struct rn_sim_address *rn_sim_datagram_name(struct rn_sim_file *file, bool peer)
-{
-    struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
-    return peer ? &socket->remote : &socket->local;
-}
-
-int rn_sim_datagram_error(struct rn_sim_file *file)
-{
-    struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
-    int error = socket->error;
-    socket->error = 0;
-    return error;
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
@@ -172,21 +98,29 @@ static void on_datagram(struct rn_sim *sim, void *object, uint64_t value)
 {
     struct datagram *datagram = object;
     struct rn_sim_datagrams *to = datagram->to;
-    if (to->file.closed || to->bytes + datagram->len > BYTES_MAX) return;
+    if (to->base.file.closed || to->bytes + datagram->len > BYTES_MAX) return;
     datagram->next = NULL;
     *to->tail = datagram;
     to->tail = &datagram->next;
     to->bytes += datagram->len;
     to->count++;
-    rn_sim_notify(sim, &to->file, RN_K_POLLIN);
+    rn_sim_notify(sim, &to->base.file, RN_K_POLLIN);
 }
 
 static void on_unreachable(struct rn_sim *sim, void *object, uint64_t value)
 {
     struct rn_sim_datagrams *socket = object;
-    if (socket->file.closed) return;
-    socket->error = RN_K_ECONNREFUSED;
-    rn_sim_notify(sim, &socket->file, RN_K_POLLERR | RN_K_POLLIN | RN_K_POLLOUT);
+    if (socket->base.file.closed) return;
+    socket->base.error = RN_K_ECONNREFUSED;
+    rn_sim_notify(sim, &socket->base.file, RN_K_POLLERR | RN_K_POLLIN | RN_K_POLLOUT);
+}
+
+/* The sender's present error, which it takes. */
+static int take_error(struct rn_sim_datagrams *socket)
+{
+    int error = socket->base.error;
+    socket->base.error = 0;
+    return -error;
 }
 
 static void deliver(struct rn_sim *sim, struct rn_sim_datagrams *from, struct rn_sim_datagrams *to,
@@ -194,10 +128,11 @@ static void deliver(struct rn_sim *sim, struct rn_sim_datagrams *from, struct rn
 {
     struct datagram *datagram = rn_sim_alloc(sim, sizeof *datagram + len);
     datagram->to = to;
-    datagram->from = from->local;
+    datagram->from = rn_sim_source(&from->base, &to->base.local);
+    rn_sim_translate(&datagram->from, to->base.family);
     datagram->len = len;
     memcpy(datagram->bytes, bytes, len);
-    if (to->family == RN_K_AF_UNIX) {
+    if (to->base.family == RN_K_AF_UNIX) {
         on_datagram(sim, datagram, 0);
         return;
     }
@@ -211,16 +146,44 @@ static void deliver(struct rn_sim *sim, struct rn_sim_datagrams *from, struct rn
     rn_sim_at(sim, at, on_datagram, datagram, 0);
 }
 
-static int target(struct rn_sim *sim, struct rn_sim_datagrams *socket, const void *address,
-                  uint32_t address_len, struct rn_sim_datagrams **to)
+/* To all that listen to the group or the broadcast. */
+static void deliver_to_all(struct rn_sim *sim, struct rn_sim_datagrams *from,
+                           const struct rn_sim_address *name, const void *bytes, size_t len)
 {
-    struct rn_sim_address wanted = {0};
-    if (address && set(&wanted, address, address_len)) return -RN_K_EINVAL;
-    if (socket->peer) *to = socket->peer;
-    else if (address) *to = find(sim, &wanted);
-    else if (socket->connected) *to = find(sim, &socket->remote);
-    else return -RN_K_EDESTADDRREQ;
-    return 0;
+    for (struct rn_sim_datagrams *at = sim->datagrams; at; at = at->next)
+        if (at->base.bound && at->base.family == from->base.family &&
+            rn_sim_answers_to(&at->base, name) && rn_sim_is_member(&at->base, name))
+            deliver(sim, from, at, bytes, len);
+}
+
+/* Where it is to go: the name, and who is there, if anybody is. */
+static int target(struct rn_sim *sim, struct rn_sim_datagrams *socket, const void *address,
+                  uint32_t address_len, struct rn_sim_address *name, struct rn_sim_datagrams **to)
+{
+    int error = 0;
+    *to = NULL;
+    if (!address) {
+        if (!socket->base.connected)
+            return socket->base.family == RN_K_AF_UNIX ? -RN_K_ENOTCONN : -RN_K_EDESTADDRREQ;
+        *to = socket->peer;
+        *name = socket->base.remote;
+    } else {
+        error = rn_sim_read_address(&socket->base, address, address_len, name);
+        if (error == 0) error = rn_sim_route(&socket->base, name);
+    }
+    if (error < 0 || *to || rn_sim_is_for_many(name)) return error;
+    *to = (void *)rn_sim_find(sim, &socket->base, name, &error);
+    return *to || socket->base.family != RN_K_AF_UNIX ? 0 : error;
+}
+
+static long send_unix(struct rn_sim *sim, struct rn_sim_datagrams *socket,
+                      struct rn_sim_datagrams *to, const void *from, size_t len)
+{
+    if (to->base.file.closed) return -RN_K_ECONNREFUSED;
+    if (to->peer && to->peer != socket) return -RN_K_EPERM; /* it hears another one only */
+    if (to->count >= UNIX_MAX) return -RN_K_EAGAIN;
+    deliver(sim, socket, to, from, len);
+    return (long)len;
 }
 
 long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const void *from,
@@ -228,20 +191,21 @@ long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const vo
 {
     const struct rn_sim_faults *faults = &sim->options.faults;
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file, *to;
-    if (socket->error) return -rn_sim_datagram_error(file);
-    int error = target(sim, socket, address, address_len, &to);
+    struct rn_sim_address name;
+    if (socket->base.error) return take_error(socket);
+    if (len > LEN_MAX && socket->base.family != RN_K_AF_UNIX) return -RN_K_EMSGSIZE;
+    int error = target(sim, socket, address, address_len, &name, &to);
     if (error) return error;
     if (len > LEN_MAX) return -RN_K_EMSGSIZE;
-    if (socket->family == RN_K_AF_UNIX) {
-        if (!to || to->file.closed) return -RN_K_ECONNREFUSED;
-        if (to->count >= UNIX_MAX) return -RN_K_EAGAIN;
-        deliver(sim, socket, to, from, len);
+    if (socket->base.family == RN_K_AF_UNIX) return send_unix(sim, socket, to, from, len);
+    if (rn_sim_chance(sim, faults->io)) return -RN_K_ENOBUFS;
+    rn_sim_autobind(sim, &socket->base);
+    if (rn_sim_is_for_many(&name)) {
+        deliver_to_all(sim, socket, &name, from, len);
         return (long)len;
     }
-    if (rn_sim_chance(sim, faults->io)) return -RN_K_ENOBUFS;
-    if (!socket->local.len) rn_sim_autobind(sim, &socket->local, socket->family);
     if (!to) {
-        if (socket->connected)
+        if (socket->base.connected)
             rn_sim_at(sim, sim->now + rn_sim_delay(sim), on_unreachable, socket, 0);
         return (long)len;
     }
@@ -256,7 +220,7 @@ long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const vo
 static void tell_senders(struct rn_sim *sim)
 {
     for (struct rn_sim_datagrams *at = sim->datagrams; at; at = at->next)
-        if (at->family == RN_K_AF_UNIX) rn_sim_notify(sim, &at->file, RN_K_POLLOUT);
+        if (at->base.family == RN_K_AF_UNIX) rn_sim_notify(sim, &at->base.file, RN_K_POLLOUT);
 }
 
 long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
@@ -264,12 +228,8 @@ long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void 
 {
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
     struct datagram *datagram = socket->queue;
-    if (socket->error) return -rn_sim_datagram_error(file);
+    if (socket->base.error) return take_error(socket);
     if (!datagram) return socket->shut ? 0 : -RN_K_EAGAIN;
-    socket->queue = datagram->next;
-    if (!socket->queue) socket->tail = &socket->queue;
-    socket->bytes -= datagram->len;
-    socket->count--;
     *truncated = datagram->len > len;
     if (datagram->len < len) len = datagram->len;
     memcpy(to, datagram->bytes, len);
@@ -278,7 +238,12 @@ long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void 
         memcpy(address, datagram->from.bytes, part);
         *address_len = datagram->from.len;
     }
-    if (socket->family == RN_K_AF_UNIX) tell_senders(sim);
+    if (sim->peeking) return (long)len;
+    socket->queue = datagram->next;
+    if (!socket->queue) socket->tail = &socket->queue;
+    socket->bytes -= datagram->len;
+    socket->count--;
+    if (socket->base.family == RN_K_AF_UNIX) tell_senders(sim);
     return (long)len;
 }
 
@@ -300,7 +265,7 @@ static uint32_t datagram_poll(struct rn_sim *sim, struct rn_sim_file *file)
 {
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
     bool full = socket->peer && socket->peer->count >= UNIX_MAX;
-    return (socket->error ? (uint32_t)RN_K_POLLERR : 0) |
+    return (socket->base.error ? (uint32_t)RN_K_POLLERR : 0) |
            (socket->shut ? (uint32_t)(RN_K_POLLIN | RN_K_POLLRDHUP | RN_K_POLLHUP) : 0) |
            (socket->queue ? (uint32_t)RN_K_POLLIN : 0) | (full ? 0 : (uint32_t)RN_K_POLLOUT);
 }
@@ -313,7 +278,7 @@ int rn_sim_datagram_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int h
         socket->shut = true;
         rn_sim_notify(sim, file, RN_K_POLLIN | RN_K_POLLRDHUP | RN_K_POLLHUP);
     }
-    return socket->connected ? 0 : -RN_K_ENOTCONN;
+    return socket->base.connected ? 0 : -RN_K_ENOTCONN;
 }
 
 static void datagram_close(struct rn_sim *sim, struct rn_sim_file *file)
@@ -321,6 +286,7 @@ static void datagram_close(struct rn_sim *sim, struct rn_sim_file *file)
     struct rn_sim_datagrams **link = &sim->datagrams;
     while (*link != (struct rn_sim_datagrams *)file) link = &(*link)->next;
     *link = (*link)->next;
+    rn_sim_unbind(sim, (struct rn_sim_socket *)file);
     tell_senders(sim);
 }
 

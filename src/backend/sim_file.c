@@ -17,6 +17,7 @@ struct rn_sim_node {
     struct rn_sim_node *parent, *first, *next; /* above, below, beside */
     char name[NAME_MAX];
     bool directory;
+    bool socket;
     uint64_t inode;
     uint64_t size;
     rn_ns modified;
@@ -342,6 +343,24 @@ int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k
     if ((how->flags & RN_K_O_DIRECTORY) && !node->directory) return -RN_K_ENOTDIR;
     if (how->flags & RN_K_O_TRUNC) resize(sim, node, 0);
     return open_node(sim, node);
+}
+
+int rn_sim_make_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
+{
+    struct rn_sim_node *parent;
+    const char *name;
+    int result = walk(sim, RN_K_AT_FDCWD, path, false, &parent, &name);
+    if (result < 0) return result;
+    if (!*name || child(parent, name, strlen(name))) return -RN_K_EEXIST;
+    *node = make_node(sim, parent, name, false);
+    (*node)->socket = true;
+    return 0;
+}
+
+int rn_sim_find_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
+{
+    int result = look_up(sim, RN_K_AT_FDCWD, path, node);
+    return result < 0 || (*node)->socket ? result : -RN_K_ECONNREFUSED;
 }
 
 int rn_sim_memfd(struct rn_sim *sim)

@@ -25,21 +25,16 @@ struct half {
 enum { NEW, LISTENING, CONNECTING, CONNECTED };
 
 struct rn_sim_stream {
-    struct rn_sim_file file;
+    struct rn_sim_socket base;
     uint8_t state;
-    uint8_t family; /* 0: a pipe */
-    bool bound;
-    bool reuse_port;
-    bool close_resets;  /* SO_LINGER with 0 seconds */
+    bool close_resets;  /* it was never accepted */
     bool told;          /* that a connect has succeeded */
     bool reset;
     bool shut_read, shut_write;
     bool accepted;
-    int error;          /* SO_ERROR, positive */
     struct half *in, *out;
     struct rn_sim_stream *peer;
-    struct rn_sim_address local, remote;
-    struct rn_sim_stream *next; /* of the listeners, of the connected, of a backlog */
+    struct rn_sim_stream *next; /* of a backlog */
     struct rn_sim_stream *next_connected;
     struct rn_sim_stream *backlog;
     uint32_t waiting, backlog_max;
@@ -51,7 +46,10 @@ enum {
     SYN_ATTEMPTS = 6, /* and then ETIMEDOUT: tcp_syn_retries of tcp(7), after about two minutes */
 };
 
-static bool local(const struct rn_sim_stream *stream) { return stream->family <= RN_K_AF_UNIX; }
+static bool local(const struct rn_sim_stream *stream)
+{
+    return stream->base.family <= RN_K_AF_UNIX;
+}
 
 static struct rn_sim_stream *stream_of(struct rn_sim_file *file)
 {
@@ -71,10 +69,11 @@ static rn_ns arrival(struct rn_sim *sim, struct half *half)
 static void on_reset(struct rn_sim *sim, void *object, uint64_t error)
 {
     struct rn_sim_stream *stream = object;
-    if (stream->file.closed || stream->reset) return;
+    if (stream->base.file.closed || stream->reset) return;
     stream->reset = true;
-    stream->error = stream->in->fin ? RN_K_EPIPE : (int)error;
-    rn_sim_notify(sim, &stream->file, EVERYTHING);
+    stream->base.connected = local(stream);
+    stream->base.error = stream->in->fin ? RN_K_EPIPE : (int)error;
+    rn_sim_notify(sim, &stream->base.file, EVERYTHING);
 }
 
 static void send_reset(struct rn_sim *sim, struct half *half)
@@ -89,11 +88,11 @@ static void on_segment(struct rn_sim *sim, void *object, uint64_t position)
     struct half *half = object;
     if (half->silent) return;
     half->arrived = position;
-    if (half->to->file.closed) {
+    if (half->to->base.file.closed) {
         half->read = position;
         if (half->to->out) send_reset(sim, half->to->out);
     } else if (!half->to->reset) {
-        rn_sim_notify(sim, &half->to->file, RN_K_POLLIN);
+        rn_sim_notify(sim, &half->to->base.file, RN_K_POLLIN);
     }
 }
 
@@ -103,7 +102,7 @@ static void on_fin(struct rn_sim *sim, void *object, uint64_t value)
     if (half->silent || half->to->reset) return;
     half->fin = true;
     uint32_t hang_up = local(half->to) || half->to->shut_write ? RN_K_POLLHUP : 0;
-    rn_sim_notify(sim, &half->to->file, RN_K_POLLIN | RN_K_POLLRDHUP | hang_up);
+    rn_sim_notify(sim, &half->to->base.file, RN_K_POLLIN | RN_K_POLLRDHUP | hang_up);
 }
 
 /* The connection breaks in the middle of a segment, and both ends learn of it. */
@@ -129,7 +128,7 @@ static void on_silence(struct rn_sim *sim, void *object, uint64_t value)
 static void transmit(struct rn_sim *sim, struct half *half, uint64_t begin)
 {
     const struct rn_sim_faults *faults = &sim->options.faults;
-    if (half->from->family <= RN_K_AF_UNIX) {
+    if (half->from->base.family <= RN_K_AF_UNIX) {
         on_segment(sim, half, half->written);
         return;
     }
@@ -151,7 +150,7 @@ static void send_fin(struct rn_sim *sim, struct half *half)
 {
     if (half->fin_sent) return;
     half->fin_sent = true;
-    if (half->from->family <= RN_K_AF_UNIX) on_fin(sim, half, 0);
+    if (half->from->base.family <= RN_K_AF_UNIX) on_fin(sim, half, 0);
     else rn_sim_at(sim, arrival(sim, half), on_fin, half, 0);
 }
 
@@ -173,13 +172,13 @@ static void on_room(struct rn_sim *sim, void *object, uint64_t value)
     half->room_due = false;
     if (!half->no_room || !has_room(half)) return;
     half->no_room = false;
-    rn_sim_notify(sim, &half->from->file, RN_K_POLLOUT);
+    rn_sim_notify(sim, &half->from->base.file, RN_K_POLLOUT);
 }
 
 static void make_room(struct rn_sim *sim, struct half *half)
 {
     if (!half->no_room || half->room_due || !has_room(half)) return;
-    if (half->from->family <= RN_K_AF_UNIX) {
+    if (half->from->base.family <= RN_K_AF_UNIX) {
         on_room(sim, half, 0);
         return;
     }
@@ -189,8 +188,8 @@ static void make_room(struct rn_sim *sim, struct half *half)
 
 static int take_error(struct rn_sim_stream *stream)
 {
-    int error = stream->error;
-    stream->error = 0;
+    int error = stream->base.error;
+    stream->base.error = 0;
     return -error;
 }
 
@@ -216,12 +215,13 @@ static long stream_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, 
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
     struct half *in = stream->in;
     if (offset >= 0) return -RN_K_ESPIPE;
-    if (stream->error && (!in || in->arrived == in->read)) return take_error(stream);
-    if (!in) return stream->family ? -RN_K_ENOTCONN : -RN_K_EBADF;
+    if (stream->base.error && (!in || in->arrived == in->read)) return take_error(stream);
+    if (!in) return stream->base.family ? -RN_K_ENOTCONN : -RN_K_EBADF;
     uint64_t there = in->arrived - in->read;
     if (there > len) there = len;
     if (there) {
         copy_out(in, to, there);
+        if (sim->peeking) return (long)there;
         in->read += there;
         make_room(sim, in);
         return (long)there;
@@ -236,10 +236,10 @@ static long stream_write(struct rn_sim *sim, struct rn_sim_file *file, const voi
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
     struct half *out = stream->out;
     if (offset >= 0) return -RN_K_ESPIPE;
-    if (stream->error) return take_error(stream);
+    if (stream->base.error) return take_error(stream);
     if (stream->state == CONNECTING) return -RN_K_EAGAIN;
-    if (!out) return stream->family ? -RN_K_EPIPE : -RN_K_EBADF;
-    if (stream->reset || stream->shut_write || (local(stream) && out->to->file.closed))
+    if (!out) return stream->base.family ? -RN_K_EPIPE : -RN_K_EBADF;
+    if (stream->reset || stream->shut_write || (local(stream) && out->to->base.file.closed))
         return -RN_K_EPIPE;
     size_t take = room(out);
     if (take > len) take = len;
@@ -265,22 +265,22 @@ static uint32_t pipe_poll(const struct rn_sim_stream *stream)
     if (in && in->arrived > in->read) events |= RN_K_POLLIN;
     if (in && in->fin) events |= RN_K_POLLHUP;
     if (out && has_room(out)) events |= RN_K_POLLOUT;
-    if (out && out->to->file.closed) events |= RN_K_POLLERR;
+    if (out && out->to->base.file.closed) events |= RN_K_POLLERR;
     return events;
 }
 
 static uint32_t stream_poll(struct rn_sim *sim, struct rn_sim_file *file)
 {
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
-    uint32_t events = stream->error ? RN_K_POLLERR : 0;
-    if (!stream->family) return pipe_poll(stream);
+    uint32_t events = stream->base.error ? RN_K_POLLERR : 0;
+    if (!stream->base.family) return pipe_poll(stream);
     if (stream->state == LISTENING) return stream->backlog ? RN_K_POLLIN : 0;
     if (stream->state == CONNECTING) return 0;
     if (stream->state == NEW) return events | RN_K_POLLOUT | RN_K_POLLHUP;
     bool no_more = stream->in->fin || stream->shut_read || stream->reset;
     bool all_said = stream->shut_write || stream->reset;
     if (no_more) events |= RN_K_POLLIN | RN_K_POLLRDHUP;
-    if ((no_more && all_said) || (local(stream) && stream->peer->file.closed))
+    if ((no_more && all_said) || (local(stream) && stream->peer->base.file.closed))
         events |= RN_K_POLLHUP;
     if (stream->in->arrived > stream->in->read) events |= RN_K_POLLIN;
     if (all_said || has_room(stream->out)) events |= RN_K_POLLOUT;
@@ -293,10 +293,20 @@ static uint32_t stream_poll(struct rn_sim *sim, struct rn_sim_file *file)
 static struct rn_sim_stream *make(struct rn_sim *sim, int family, bool nonblock)
 {
     struct rn_sim_stream *stream = rn_sim_alloc(sim, sizeof *stream);
-    stream->file.vt = &rn_sim_stream_vt;
-    stream->file.nonblock = nonblock;
-    stream->family = (uint8_t)family;
+    rn_sim_socket_init(&stream->base, &rn_sim_stream_vt, family, RN_K_SOCK_STREAM, nonblock);
     return stream;
+}
+
+static void set_limit(struct half *half)
+{
+    int32_t size = rn_sim_option(&half->from->base, RN_K_SOL_SOCKET, RN_K_SO_SNDBUF);
+    if (size > 0 && (uint32_t)size < half->limit) half->limit = (uint32_t)size;
+}
+
+void rn_sim_send_buffer(struct rn_sim_socket *socket)
+{
+    struct rn_sim_stream *stream = stream_of(&socket->file);
+    if (stream && stream->out) set_limit(stream->out);
 }
 
 static struct half *join(struct rn_sim *sim, struct rn_sim_stream *from, struct rn_sim_stream *to)
@@ -306,6 +316,7 @@ static struct half *join(struct rn_sim *sim, struct rn_sim_stream *from, struct 
     while (size < sim->options.buffer) size *= 2;
     *half = (struct half){.from = from, .to = to, .size = size, .limit = sim->options.buffer};
     half->ring = rn_sim_ring_take(sim, size);
+    set_limit(half);
     from->out = half;
     to->in = half;
     return half;
@@ -316,6 +327,7 @@ static void tie(struct rn_sim *sim, struct rn_sim_stream *a, struct rn_sim_strea
     a->peer = b;
     b->peer = a;
     a->state = b->state = CONNECTED;
+    a->base.connected = b->base.connected = true;
     join(sim, a, b);
     join(sim, b, a);
     a->next_connected = b;
@@ -327,7 +339,7 @@ int rn_sim_stream_new(struct rn_sim *sim, int family, bool nonblock)
 {
     int error = rn_sim_open_error(sim);
     if (error) return error;
-    return rn_sim_descriptor(sim, &make(sim, family, nonblock)->file, 0);
+    return rn_sim_descriptor(sim, &make(sim, family, nonblock)->base.file, 0);
 }
 
 int rn_sim_stream_pair(struct rn_sim *sim, bool pipe, int flags, int fds[2])
@@ -340,65 +352,62 @@ int rn_sim_stream_pair(struct rn_sim *sim, bool pipe, int flags, int fds[2])
         join(sim, b, a);
     } else {
         tie(sim, a, b);
-        rn_sim_autobind(sim, &a->local, RN_K_AF_UNSPEC);
-        a->remote = b->local = b->remote = a->local;
+        a->base.remote = b->base.remote = a->base.local; /* they have no names */
     }
-    fds[0] = rn_sim_descriptor(sim, &a->file, 0);
+    fds[0] = rn_sim_descriptor(sim, &a->base.file, 0);
     if (fds[0] < 0) return fds[0];
-    fds[1] = rn_sim_descriptor(sim, &b->file, 0);
+    fds[1] = rn_sim_descriptor(sim, &b->base.file, 0);
     if (fds[1] >= 0) return 0;
     rn_sim_close(sim, fds[0]);
     return fds[1];
-}
-
-static struct rn_sim_stream *find_listener(struct rn_sim *sim, const struct rn_sim_address *address)
-{
-    struct rn_sim_stream *found = NULL;
-    unsigned count = 0;
-    for (struct rn_sim_stream *at = sim->listeners; at; at = at->next)
-        if (rn_sim_same_address(&at->local, address) && !rn_sim_random(sim, ++count)) found = at;
-    return found;
 }
 
 /* A connection arrives at a listener; false when its backlog is full. */
 static bool arrive(struct rn_sim *sim, struct rn_sim_stream *listener, struct rn_sim_stream *client)
 {
     if (listener->waiting > listener->backlog_max) return false;
-    struct rn_sim_stream *server = make(sim, client->family, false);
+    struct rn_sim_stream *server = make(sim, listener->base.family, false);
+    bool named = client->base.family == RN_K_AF_UNIX;
+    rn_sim_inherit(sim, &server->base, &listener->base);
     tie(sim, client, server);
-    server->local = listener->local;
-    server->remote = client->local;
+    server->base.local = named ? listener->base.local : client->base.remote;
+    server->base.remote = client->base.local;
+    rn_sim_translate(&server->base.local, listener->base.family);
+    rn_sim_translate(&server->base.remote, listener->base.family);
     struct rn_sim_stream **tail = &listener->backlog;
     while (*tail) tail = &(*tail)->next;
     *tail = server;
     listener->waiting++;
-    rn_sim_notify(sim, &listener->file, RN_K_POLLIN);
+    rn_sim_notify(sim, &listener->base.file, RN_K_POLLIN);
     return true;
 }
 
 static void on_refused(struct rn_sim *sim, void *object, uint64_t error)
 {
     struct rn_sim_stream *stream = object;
-    if (stream->file.closed) return;
+    if (stream->base.file.closed) return;
     stream->state = NEW;
-    stream->error = (int)error;
-    rn_sim_notify(sim, &stream->file, EVERYTHING);
+    stream->base.error = (int)error;
+    rn_sim_notify(sim, &stream->base.file, EVERYTHING);
 }
 
 static void on_established(struct rn_sim *sim, void *object, uint64_t value)
 {
     struct rn_sim_stream *client = object;
-    if (client->file.closed) return;
+    if (client->base.file.closed) return;
     client->state = CONNECTED;
-    rn_sim_notify(sim, &client->file, RN_K_POLLOUT);
+    client->base.connected = true;
+    rn_sim_notify(sim, &client->base.file, RN_K_POLLOUT);
 }
 
 static void on_syn(struct rn_sim *sim, void *object, uint64_t value)
 {
     struct rn_sim_stream *client = object;
     bool fails = rn_sim_chance(sim, sim->options.faults.refuse);
-    if (client->file.closed) return;
-    struct rn_sim_stream *listener = find_listener(sim, &client->remote);
+    if (client->base.file.closed) return;
+    int error;
+    struct rn_sim_stream *listener =
+        (void *)rn_sim_find(sim, &client->base, &client->base.remote, &error);
     if (!listener || (fails && rn_sim_random(sim, 2))) {
         rn_sim_at(sim, sim->now + rn_sim_delay(sim), on_refused, client, RN_K_ECONNREFUSED);
     } else if (fails || !arrive(sim, listener, client)) {
@@ -409,15 +418,17 @@ static void on_syn(struct rn_sim *sim, void *object, uint64_t value)
             rn_sim_at(sim, sim->now + again, on_syn, client, 0);
     } else {
         client->state = CONNECTING; /* until the answer is here */
+        client->base.connected = false;
         rn_sim_at(sim, arrival(sim, client->in), on_established, client, 0);
     }
 }
 
 static int connect_unix(struct rn_sim *sim, struct rn_sim_stream *client)
 {
-    const struct rn_k_sockaddr_un *name = (const void *)client->remote.bytes;
-    struct rn_sim_stream *listener = find_listener(sim, &client->remote);
-    if (!listener) return *name->sun_path ? -RN_K_ENOENT : -RN_K_ECONNREFUSED;
+    int error;
+    struct rn_sim_stream *listener =
+        (void *)rn_sim_find(sim, &client->base, &client->base.remote, &error);
+    if (!listener) return error;
     if (!arrive(sim, listener, client)) return -RN_K_EAGAIN;
     client->told = true;
     return 0;
@@ -427,44 +438,27 @@ int rn_sim_connect(struct rn_sim *sim, struct rn_sim_file *file, const void *add
 {
     struct rn_sim_stream *stream = stream_of(file);
     if (!stream) return rn_sim_datagram_connect(sim, file, address, len);
-    if (stream->error) return take_error(stream);
+    /* Who waits in the call for a connection gets it, also one that has been reset meanwhile. */
+    bool came = stream->state == CONNECTED && !stream->told && !file->nonblock;
+    if (stream->base.error && !came) return take_error(stream);
     if (stream->state == CONNECTING) return -RN_K_EALREADY;
     if (stream->state == CONNECTED) {
         if (stream->told) return -RN_K_EISCONN;
         stream->told = true;
         return 0;
     }
-    if (stream->state == LISTENING || len > sizeof stream->remote.bytes) return -RN_K_EINVAL;
-    stream->remote.len = len;
-    memcpy(stream->remote.bytes, address, len);
-    if (stream->family == RN_K_AF_UNIX) return connect_unix(sim, stream);
-    if (!stream->bound) rn_sim_autobind(sim, &stream->local, stream->family);
+    if (stream->state == LISTENING)
+        return stream->base.family == RN_K_AF_UNIX ? -RN_K_EINVAL : -RN_K_EISCONN;
+    int result = rn_sim_read_address(&stream->base, address, len, &stream->base.remote);
+    if (result == 0) result = rn_sim_route(&stream->base, &stream->base.remote);
+    if (result < 0) return result;
+    if (stream->base.family == RN_K_AF_UNIX) return connect_unix(sim, stream);
+    rn_sim_autobind(sim, &stream->base);
+    stream->base.local = rn_sim_source(&stream->base, &stream->base.remote);
     stream->state = CONNECTING;
     stream->attempts = 0;
     rn_sim_at(sim, sim->now + rn_sim_delay(sim), on_syn, stream, 0);
     return -RN_K_EINPROGRESS;
-}
-
-static bool in_use(struct rn_sim *sim, const struct rn_sim_stream *stream)
-{
-    for (struct rn_sim_stream *at = sim->listeners; at; at = at->next)
-        if (rn_sim_same_address(&at->local, &stream->local) &&
-            !(at->reuse_port && stream->reuse_port))
-            return true;
-    return false;
-}
-
-int rn_sim_bind(struct rn_sim *sim, struct rn_sim_file *file, const void *address, uint32_t len)
-{
-    struct rn_sim_stream *stream = stream_of(file);
-    if (!stream) return rn_sim_datagram_bind(sim, file, address, len);
-    if (stream->bound || len > sizeof stream->local.bytes) return -RN_K_EINVAL;
-    stream->local.len = len;
-    memcpy(stream->local.bytes, address, len);
-    rn_sim_autobind(sim, &stream->local, stream->family);
-    if (in_use(sim, stream)) return -RN_K_EADDRINUSE;
-    stream->bound = true;
-    return 0;
 }
 
 int rn_sim_listen(struct rn_sim *sim, struct rn_sim_file *file, int backlog)
@@ -472,10 +466,12 @@ int rn_sim_listen(struct rn_sim *sim, struct rn_sim_file *file, int backlog)
     struct rn_sim_stream *stream = stream_of(file);
     if (!stream) return -RN_K_EOPNOTSUPP;
     if (stream->state == CONNECTED || stream->state == CONNECTING) return -RN_K_EINVAL;
-    if (in_use(sim, stream)) return -RN_K_EADDRINUSE;
-    if (stream->state == NEW) {
-        stream->next = sim->listeners;
-        sim->listeners = stream;
+    if (!stream->base.bound && stream->base.family == RN_K_AF_UNIX) return -RN_K_EINVAL;
+    rn_sim_autobind(sim, &stream->base);
+    stream->base.listening = true;
+    if (stream->state == NEW && rn_sim_name_in_use(sim, &stream->base)) {
+        stream->base.listening = false;
+        return -RN_K_EADDRINUSE;
     }
     stream->state = LISTENING;
     stream->backlog_max = (uint32_t)backlog;
@@ -495,17 +491,17 @@ int rn_sim_accept(struct rn_sim *sim, struct rn_sim_file *file, bool nonblock)
 {
     struct rn_sim_stream *listener = stream_of(file);
     if (!listener) return file->vt == &rn_sim_datagram_vt ? -RN_K_EOPNOTSUPP : -RN_K_ENOTSOCK;
-    if (!listener->family) return -RN_K_ENOTSOCK;
+    if (!listener->base.family) return -RN_K_ENOTSOCK;
     if (listener->state != LISTENING) return -RN_K_EINVAL;
     struct rn_sim_stream *server = listener->backlog;
     if (!server) return -RN_K_EAGAIN;
     int error = accept_error(sim);
     if (error && error != -RN_K_ECONNABORTED) return error;
-    int fd = rn_sim_descriptor(sim, &server->file, 0);
+    int fd = rn_sim_descriptor(sim, &server->base.file, 0);
     if (fd < 0) return fd;
     listener->backlog = server->next;
     listener->waiting--;
-    server->file.nonblock = nonblock;
+    server->base.file.nonblock = nonblock;
     server->accepted = true;
     if (!error) return fd;
     server->close_resets = true;
@@ -513,10 +509,17 @@ int rn_sim_accept(struct rn_sim *sim, struct rn_sim_file *file, bool nonblock)
     return error;
 }
 
-static void unlink_stream(struct rn_sim_stream **link, struct rn_sim_stream *stream, bool listener)
+/* SO_LINGER with no time, socket(7). */
+static bool resets(const struct rn_sim_stream *stream)
 {
-    while (*link && *link != stream) link = listener ? &(*link)->next : &(*link)->next_connected;
-    if (*link) *link = listener ? stream->next : stream->next_connected;
+    return stream->close_resets || rn_sim_lingers_not(&stream->base);
+}
+
+static void disconnect(struct rn_sim *sim, struct rn_sim_stream *stream)
+{
+    struct rn_sim_stream **link = &sim->streams;
+    while (*link && *link != stream) link = &(*link)->next_connected;
+    if (*link) *link = stream->next_connected;
 }
 
 static void hang_up(struct rn_sim *sim, struct rn_sim_stream *stream)
@@ -525,25 +528,25 @@ static void hang_up(struct rn_sim *sim, struct rn_sim_stream *stream)
     bool unread = in && in->arrived > in->read;
     if (out && !stream->reset) {
         /* A Unix socket has no reset of its own, but unread data is one all the same. */
-        if (unread || (stream->close_resets && !local(stream))) send_reset(sim, out);
+        if (unread || (resets(stream) && !local(stream))) send_reset(sim, out);
         else send_fin(sim, out);
     }
     if (in) {
         in->read = in->written;
         rn_sim_ring_put(sim, in->ring, in->size);
         in->ring = NULL;
-        if (local(stream) && !in->from->file.closed)
-            rn_sim_notify(sim, &in->from->file, EVERYTHING);
+        if (local(stream) && !in->from->base.file.closed)
+            rn_sim_notify(sim, &in->from->base.file, EVERYTHING);
     }
-    unlink_stream(&sim->streams, stream, false);
+    disconnect(sim, stream);
 }
 
 static void stop_listening(struct rn_sim *sim, struct rn_sim_stream *stream)
 {
     if (stream->state != LISTENING) return;
-    unlink_stream(&sim->listeners, stream, true);
+    stream->base.listening = false;
     for (struct rn_sim_stream *at = stream->backlog; at; at = at->next) {
-        at->close_resets = at->file.closed = true;
+        at->close_resets = at->base.file.closed = true;
         hang_up(sim, at);
     }
 }
@@ -552,6 +555,7 @@ static void stream_close(struct rn_sim *sim, struct rn_sim_file *file)
 {
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
     stop_listening(sim, stream);
+    rn_sim_unbind(sim, &stream->base);
     hang_up(sim, stream);
 }
 
@@ -559,12 +563,12 @@ int rn_sim_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how)
 {
     struct rn_sim_stream *stream = stream_of(file);
     if (file->vt == &rn_sim_datagram_vt) return rn_sim_datagram_shutdown(sim, file, how);
-    if (!stream || !stream->family) return -RN_K_ENOTSOCK;
+    if (!stream || !stream->base.family) return -RN_K_ENOTSOCK;
     if (stream->state == LISTENING && how != RN_K_SHUT_WR) {
         stop_listening(sim, stream);
         stream->state = NEW;
         stream->backlog = NULL;
-        rn_sim_notify(sim, &stream->file, EVERYTHING);
+        rn_sim_notify(sim, &stream->base.file, EVERYTHING);
         return 0;
     }
     if (stream->state != CONNECTED || stream->reset) return -RN_K_ENOTCONN;
@@ -573,7 +577,7 @@ int rn_sim_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int how)
         stream->shut_write = true;
         send_fin(sim, stream->out);
     }
-    rn_sim_notify(sim, &stream->file, EVERYTHING);
+    rn_sim_notify(sim, &stream->base.file, EVERYTHING);
     return 0;
 }
 
@@ -581,59 +585,10 @@ void rn_sim_cut_all(struct rn_sim *sim)
 {
     for (struct rn_sim_stream *at = sim->streams, *next; at; at = next) {
         next = at->next_connected;
-        if (!at->family || !at->out) continue;
+        if (!at->base.family || !at->out) continue;
         at->out->silent = true;
         on_reset(sim, at, RN_K_ECONNRESET);
     }
-}
-
-/* ---- Options and names ----------------------------------------------------------------------- */
-
-int rn_sim_setsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
-                      const void *value, uint32_t len)
-{
-    struct rn_sim_stream *stream = stream_of(file);
-    const int32_t *number = value;
-    if (!stream && file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
-    if (level == RN_K_IPPROTO_UDP) return -RN_K_ENOPROTOOPT; /* no segmentation by the kernel */
-    if (!stream || level != RN_K_SOL_SOCKET) return 0;
-    if (option == RN_K_SO_REUSEPORT) stream->reuse_port = *number;
-    if (option == RN_K_SO_LINGER) {
-        if (len < sizeof(struct rn_k_linger)) return -RN_K_EINVAL;
-        stream->close_resets = number[0] && !number[1];
-    }
-    /* Twice what was asked for, socket(7). */
-    if (option == RN_K_SO_SNDBUF && stream->out && *number > 0 &&
-        (uint32_t)*number * 2 < stream->out->limit)
-        stream->out->limit = (uint32_t)*number * 2;
-    return 0;
-}
-
-int rn_sim_getsockopt(struct rn_sim *sim, struct rn_sim_file *file, int level, int option,
-                      void *value, uint32_t *len)
-{
-    struct rn_sim_stream *stream = stream_of(file);
-    int32_t number = 0;
-    if (!stream && file->vt != &rn_sim_datagram_vt) return -RN_K_ENOTSOCK;
-    if (level == RN_K_SOL_SOCKET && option == RN_K_SO_ERROR)
-        number = stream ? -take_error(stream) : rn_sim_datagram_error(file);
-    if (*len > sizeof number) *len = sizeof number;
-    memcpy(value, &number, *len);
-    return 0;
-}
-
-int rn_sim_getname(struct rn_sim *sim, struct rn_sim_file *file, bool peer, void *address,
-                   uint32_t *len)
-{
-    struct rn_sim_stream *stream = stream_of(file);
-    struct rn_sim_address *name;
-    if (stream) name = peer ? &stream->remote : &stream->local;
-    else if (file->vt == &rn_sim_datagram_vt) name = rn_sim_datagram_name(file, peer);
-    else return -RN_K_ENOTSOCK;
-    if (peer && stream && stream->state != CONNECTED) return -RN_K_ENOTCONN;
-    memcpy(address, name->bytes, name->len < *len ? name->len : *len);
-    *len = name->len;
-    return 0;
 }
 
 const struct rn_sim_file_vt rn_sim_stream_vt = {

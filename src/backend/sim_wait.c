@@ -226,10 +226,10 @@ static bool file_ready(struct rn_sim *sim, void *argument)
     return wait->file->vt->poll(sim, wait->file) & (wait->events | ALWAYS);
 }
 
-bool rn_sim_wait_for(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events)
+bool rn_sim_wait_for(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events, rn_ns deadline)
 {
     struct file_wait wait = {file, events};
-    return rn_sim_wait(sim, file_ready, &wait, RN_NEVER);
+    return rn_sim_wait(sim, file_ready, &wait, deadline);
 }
 
 /* ---- futex(2) -------------------------------------------------------------------------------- */

@@ -62,6 +62,7 @@
 #define RN_K_EDESTADDRREQ                  89
 #define RN_K_EMSGSIZE                      90
 #define RN_K_ENOPROTOOPT                   92
+#define RN_K_EPROTOTYPE                    91
 #define RN_K_EPROTONOSUPPORT               93
 #define RN_K_EOPNOTSUPP                    95
 #define RN_K_EAFNOSUPPORT                  97

@@ -159,6 +159,14 @@ static void open_peer(struct peer *peer, struct rn_runtime *runtime)
     peer->sender.done = on_sender_done;
 }
 
+/* Connected, it hears only whom it speaks to: that is for one to whom nobody else speaks. */
+static bool has_one_friend(uint32_t index)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (peers[i].target == index && i != peers[index].target) return false;
+    return true;
+}
+
 static void run_udp(void)
 {
     count = 1 + pick(PEERS_MAX);
@@ -168,9 +176,8 @@ static void run_udp(void)
     struct rn_runtime *runtime = start_runtime(between(1, 3), pick_backend());
     for (uint32_t i = 0; i < count; i++) open_peer(&peers[i], runtime);
     for (uint32_t i = 0; i < count; i++) {
-        /* Connected, it hears only whom it speaks to: each other, or nobody in particular. */
         struct peer *peer = &peers[i], *target = &peers[peer->target];
-        if (target->target != i || !chance(2)) continue;
+        if (!has_one_friend(i) || !chance(2)) continue;
         check(rn_udp_connect(peer->udp, &target->address) == 0);
         peer->connected = true;
     }

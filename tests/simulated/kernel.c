@@ -70,7 +70,7 @@ void kernel_begin(void (*resume)(void *context, unsigned thread))
     const struct rn_sim_options options = {
         .seed = 1,
         .descriptors = 4096,
-        .faults = {.delay_max = 2 * RN_MICROSECOND},
+        .faults = {.delay_max = 2 * RN_MICROSECOND, .preempt = resume ? 1 << 12 : 0},
         .calls_max = 10000000,
         .stuck = stuck,
     };

@@ -45,7 +45,8 @@ HOSTED = "src/sys/hosted.c"
 COVERED_BY = {
     **{f"src/backend/{name}.c": "tests/conformance/bed.c"
        for name in ("epoll", "poll", "readiness", "select", "sim", "sim_backend", "sim_call",
-                    "sim_datagram", "sim_file", "sim_stream", "sim_wait", "uring")},
+                    "sim_datagram", "sim_file", "sim_name", "sim_option", "sim_stream",
+                    "sim_wait", "uring")},
     **{f"src/backend/{name}.c": "tests/unit/test_file.c" for name in ("file_call", "uring_file")},
     **{f"src/http/{name}.c": "tests/e2e/test_http.py"
        for name in ("conn", "request", "response", "route", "server")},

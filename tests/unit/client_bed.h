@@ -12,6 +12,7 @@
 #include <signal.h>
 
 #include <runnel/http_client.h>
+#include <runnel/resolver.h>
 #include <runnel/ws.h>
 
 /* ---- The server ------------------------------------------------------------------------------ */
@@ -303,6 +304,7 @@ static inline void client_close(void)
     assert_int_equal(bed_client.figures.idle, 0);
     assert_int_equal(bed_client.figures.waiting, 0);
     rn_http_client_fini(&bed_client);
+    rn_resolver_stop(net_worker);
 }
 
 static inline void begin(const struct script_step *steps)

@@ -4,19 +4,15 @@
 #ifndef TESTS_LINE_SCRIPT_H
 #define TESTS_LINE_SCRIPT_H
 
-#include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "line_machine.h"
 
 static inline int pattern_file(size_t size)
 {
-    FILE *file = tmpfile();
-    assert_non_null(file);
-    assert_int_equal(fwrite(pattern_bytes(), 1, size, file), size);
-    fflush(file);
-    int fd = dup(fileno(file));
-    fclose(file);
+    int fd = memfd_create("pattern", MFD_CLOEXEC);
+    assert_int_equal(write(fd, pattern_bytes(), size), size);
     return fd;
 }
 

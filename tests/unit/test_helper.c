@@ -4,6 +4,8 @@
  */
 #include "net_bed.h"
 
+#include <sched.h>
+
 #include <runnel/helper.h>
 
 enum { THREADS = 2, QUEUE = 8 };
@@ -259,7 +261,7 @@ static void many_calls_of_many_workers(void **state)
         rn_spawn_remote(rn_runtime_worker(runtime, i % WORKERS), &all[i].task);
     }
     for (unsigned i = 0; i < RN_COUNT(all); i += 3) {
-        while (!__atomic_load_n(&all[i].ready, __ATOMIC_ACQUIRE)) continue;
+        while (!__atomic_load_n(&all[i].ready, __ATOMIC_ACQUIRE)) sched_yield();
         rn_task_cancel(all[i].waker);
     }
     while ((seen = __atomic_load_n(&over, __ATOMIC_ACQUIRE)) < RN_COUNT(all))
