@@ -107,7 +107,8 @@ struct rn_dns_record {
 
 /* Where reading stands in a message: start with {message, 0}. Each call reads one thing and moves
  * on. RN_E_PROTOCOL: it is cut off or malformed, a name is too long, or a compressed name doesn't
- * point backwards only (so that it can't loop), or has too many pointers; the reader is of no further use then. */
+ * point backwards only (so that it can't loop), or has too many pointers; the reader is of no
+ * further use then. */
 struct rn_dns_reader {
     rn_bytes message;
     size_t at;
