@@ -1,10 +1,12 @@
 """The examples of the network layer."""
 import re
+import select
 import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -334,3 +336,118 @@ def test_dns_over_tcp_without_a_server(start):
         port = closed.getsockname()[1]
     failure = QUESTION[:2] + b"\x81\x02" + QUESTION[4:]
     assert list(ask(start("dns_over_tcp", f"127.0.0.1:{port}"), QUESTION)) == [failure]
+
+
+def test_udp_echo(start):
+    port = start("udp_echo")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.settimeout(PATIENCE)
+        one.connect(("127.0.0.1", port))
+        for data in (b"a", b"", b"x" * 9000, b"last"):
+            one.send(data)
+            assert one.recv(1 << 16) == data
+    with ThreadPoolExecutor(4) as askers:
+        for said in askers.map(lambda _: run("udp_ping", "auto", f"127.0.0.1:{port}", 3).stdout,
+                               range(8)):
+            assert said.endswith("3 of 3 came back\n")
+    done = run("udp_echo", f"127.0.0.1:{port}", "auto", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "bind: address already in use\n"
+
+
+def test_slow_line(start):
+    """There and back takes twice the delay, through any number of buffers."""
+    port = start("udp_echo")
+    for arguments in ((150,), (60, 5)):
+        line = start("slow_line", f"127.0.0.1:{port}", *arguments)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.settimeout(PATIENCE)
+            one.connect(("127.0.0.1", line))
+            data = [bytes((number,)) * 1000 * number for number in range(9)]
+            began = time.monotonic()
+            for datagram in data:
+                one.send(datagram)
+            assert [one.recv(1 << 16) for _ in data] == data
+            assert time.monotonic() - began >= 2 * arguments[0] / 1000
+
+
+def test_slow_line_to_nobody_at_first(start, backend):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+        there.bind(("127.0.0.1", 0))
+        where = there.getsockname()
+    line = start("slow_line", f"127.0.0.1:{where[1]}", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.settimeout(PATIENCE)
+        one.connect(("127.0.0.1", line))
+        for _ in range(3):
+            one.send(b"lost")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+            there.bind(where)
+            there.settimeout(PATIENCE)
+            data = b"lost"
+            while data == b"lost":  # what was sent before is on its way still
+                one.send(b"found")
+                data, line = there.recvfrom(100)
+            there.sendto(b"answer", line)
+            assert (data, one.recv(100)) == (b"found", b"answer")
+    for arguments in ((), ("127.0.0.1:9",), ("127.0.0.1:9", "5", "4"), ("x", "5")):
+        done = run("slow_line", "127.0.0.1:0", backend, *arguments, check=False)
+        assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+class Log:
+    """A program that logs, from a socket with a name."""
+
+    def __init__(self, path, to):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(to)
+
+    def say(self, text):
+        self.socket.send(text)
+        return int(self.socket.recv(100))
+
+
+def test_log_hub(start, tmp_path):
+    path = str(tmp_path / "log")
+    port = start("log_hub", f"unix:{path}")
+    named = Log(str(tmp_path / "me"), path)
+    assert named.say(b"nobody follows") == 1
+    with dial(port) as gone, dial(port) as follower:
+        lines = follower.makefile("rb")
+        nameless = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        nameless.connect(path)
+        while not select.select([follower], [], [], 0.01)[0]:  # until it was accepted
+            nameless.send(b"again\n")
+        text = b"again"
+        while text == b"again":
+            number, sender, text = lines.readline().rstrip(b"\n").split(b" ", 2)
+            assert sender == b"somebody:"
+            nameless.send(b"one\n2 root: forged\0")
+        assert text == b"one 2 root: forged"
+        gone.close()
+        answered = named.say(b"x" * 5000)
+        while sender == b"somebody:":
+            number, sender, text = lines.readline().rstrip(b"\n").split(b" ", 2)
+        assert (int(number), sender.decode()) == (answered, f"unix:{tmp_path / 'me'}:")
+        assert text == b"x" * 1000 + b" (cut)"
+    nameless.close()
+    more = [dial(port) for _ in range(20)]  # four wait for a place
+    named.say(b"x")
+    for one in more:
+        one.close()
+    with dial(port) as follower:
+        while not select.select([follower], [], [], 0.01)[0]:
+            named.say(b"y")
+        assert follower.recv(1000).endswith(b": y\n")
+    named.socket.close()
+
+
+def test_log_hub_refuses(backend, tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+    done = run("log_hub", "127.0.0.1:0", backend, f"unix:{path}", check=False)
+    assert (done.returncode, done.stderr) == (1, "socket: address already in use\n")
+    done = run("log_hub", "127.0.0.1:0", backend, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("usage: ")
