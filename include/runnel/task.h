@@ -49,8 +49,11 @@ struct rn_cx {
     bool cancelled;
 };
 
-/* A deadline so many nanoseconds from now. */
-static inline rn_ns rn_after(const struct rn_cx *cx, rn_ns delay) { return cx->now + delay; }
+/* A deadline so many nanoseconds from now; RN_NEVER for RN_NEVER, and all that ends behind it. */
+static inline rn_ns rn_after(const struct rn_cx *cx, rn_ns delay)
+{
+    return delay < RN_NEVER - cx->now ? cx->now + delay : RN_NEVER;
+}
 
 /* A link in a worker's inbox or run queue. */
 struct rn_node {

@@ -112,6 +112,5 @@ void rn_timeout(struct rn_timeout *timeout, struct rn_cx *cx, struct rn_awaitabl
 {
     *timeout = (struct rn_timeout){.future.poll = poll_timeout, .of = of, .timer.expire = expire,
                                    .waker = cx->waker};
-    rn_timer_start(cx->worker, &timeout->timer,
-                   duration < RN_NEVER - cx->now ? rn_after(cx, duration) : RN_NEVER);
+    rn_timer_start(cx->worker, &timeout->timer, rn_after(cx, duration));
 }

@@ -160,8 +160,8 @@ void rn_http_pool_keep(struct rn_http_connection *connection)
     client->figures.idle++;
     rn_http_connection_receive(connection);
     *timer = (struct rn_timer){.expire = expire};
-    rn_timer_start(client->worker, timer,
-                   rn_worker_now(client->worker) + client->options.idle_timeout);
+    const struct rn_cx cx = {.now = rn_worker_now(client->worker)};
+    rn_timer_start(client->worker, timer, rn_after(&cx, client->options.idle_timeout));
     serve_waiting(client);
 }
 

@@ -142,11 +142,12 @@ static void close_client(void)
 static void open_kept(void)
 {
     struct ask ask = {.over = false};
-    open_client((struct rn_http_client_options){.idle_timeout = RN_SECOND * 1000});
+    open_client((struct rn_http_client_options){.idle_timeout = RN_NEVER});
     ask_start(&ask, "GET");
     hand_complete(hand_op(RN_OP_CONNECT), 0);
     take_sent();
     answer(HELLO);
+    hand_pass(86400 * RN_SECOND);
     assert_true(ask.over && ask.result == 0);
     assert_int_equal(client.figures.idle, 1);
 }

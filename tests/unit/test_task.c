@@ -411,6 +411,24 @@ static void a_sleep_is_never_short(void **state)
     }
 }
 
+/* Also where it would end behind the end of time. */
+static void a_sleep_without_end(void **state)
+{
+    (void)state;
+    static const rn_ns durations[] = {RN_NEVER, RN_NEVER - 1, RN_NEVER - 1000 * RN_SECOND};
+    for (size_t i = 0; i < RN_COUNT(durations); i++) {
+        hand_open((struct rn_runtime_options){0});
+        struct napper napper = {.task.poll = nap, .duration = durations[i]};
+        assert_int_equal(rn_spawn(hand_worker(0), &napper.task), 0);
+        hand_pass(86400 * RN_SECOND);
+        assert_int_equal(napper.woke[0], 0);
+        rn_task_cancel(napper.waker);
+        hand_settle();
+        assert_int_equal(napper.result[0], -RN_K_ECANCELED);
+        hand_close();
+    }
+}
+
 static void a_wake_does_not_end_a_sleep(void **state)
 {
     (void)state;
@@ -656,6 +674,7 @@ int main(void)
         cmocka_unit_test(who_is_full_passes_the_ring_on),
         cmocka_unit_test(a_slot_that_becomes_free_is_for_a_shared_task),
         cmocka_unit_test(a_sleep_is_never_short),
+        cmocka_unit_test(a_sleep_without_end),
         cmocka_unit_test(a_wake_does_not_end_a_sleep),
         cmocka_unit_test(a_cancelled_task_wakes_from_every_sleep),
         cmocka_unit_test(a_task_may_be_cancelled_before_its_first_poll),
