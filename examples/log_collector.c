@@ -37,11 +37,14 @@ static void rotate(void)
 {
     struct rn_file_op op;
     char from[NAME], to[NAME];
+    snprintf(to, NAME, "log.%u.gz", keep);
+    rn_file_unlink(&op, rn_fiber_cx(), RN_FILE_HERE, to, false, RN_NEVER);
+    example_file_result(&op); /* there may be none yet, here and below */
     for (unsigned i = keep - 1; i > 0; i--) {
         snprintf(from, NAME, "log.%u.gz", i);
         snprintf(to, NAME, "log.%u.gz", i + 1);
-        rn_file_rename(&op, rn_fiber_cx(), RN_FILE_HERE, from, RN_FILE_HERE, to, true, RN_NEVER);
-        example_file_result(&op); /* there may be none yet */
+        rn_file_rename(&op, rn_fiber_cx(), RN_FILE_HERE, from, RN_FILE_HERE, to, false, RN_NEVER);
+        example_file_result(&op);
     }
     rn_file_rename(&op, rn_fiber_cx(), RN_FILE_HERE, "log", RN_FILE_HERE, "log.1", true, RN_NEVER);
     example_check((int)example_file_result(&op), "log.1");

@@ -130,27 +130,38 @@ def test_spell_server_without_words():
     assert (done.returncode, done.stderr) == (1, "/nowhere: no such file or directory\n")
 
 
-@pytest.fixture
-def socks(backend):
-    """The proxy's process and port."""
-    with subprocess.Popen([EXAMPLES / "socks_server", "127.0.0.1:0", backend],
+@contextlib.contextmanager
+def serving(name, backend, *arguments, ends_by=signal.SIGINT):
+    """An example's process, and the port that it serves at."""
+    with subprocess.Popen([EXAMPLES / name, "127.0.0.1:0", backend, *map(str, arguments)],
                           stdout=subprocess.PIPE, text=True) as process:
         yield process, int(process.stdout.readline().rpartition(":")[2])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0
+        process.send_signal(ends_by)
+        assert process.wait(PATIENCE) == (0 if ends_by == signal.SIGINT else -ends_by)
 
 
-def test_socks_server(socks):
-    process, proxy = socks
+@pytest.fixture
+def files():
+    """The port of a server of such files."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_port
-        for option, name in (("--socks4", "127.0.0.1"), ("--socks4a", "localhost")):
-            got = subprocess.run(["curl", "-sS", option, f"127.0.0.1:{proxy}",
-                                  f"http://{name}:{port}/500000"], capture_output=True,
-                                 timeout=PATIENCE, check=True)
-            assert got.stdout == b"x" * 500000
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_port
         server.shutdown()
+
+
+@pytest.fixture
+def socks(backend):
+    with serving("socks_server", backend) as proxy:
+        yield proxy
+
+
+def test_socks_server(socks, files):
+    process, proxy = socks
+    for option, name in (("--socks4", "127.0.0.1"), ("--socks4a", "localhost")):
+        got = subprocess.run(["curl", "-sS", option, f"127.0.0.1:{proxy}",
+                              f"http://{name}:{files}/500000"], capture_output=True,
+                             timeout=PATIENCE, check=True)
+        assert got.stdout == b"x" * 500000
     assert re.fullmatch(r"127.0.0.1:\d+: served, \d+ bytes up, 500\d\d\d down\n",
                         process.stdout.readline())
     assert process.stdout.readline().startswith("localhost: served, ")
@@ -258,3 +269,79 @@ def test_log_collector_without_a_directory(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("log_collector", "127.0.0.1:0", "poll", tmp_path / "file", check=False)
     assert (done.returncode, done.stderr) == (1, f"{tmp_path}/file: not a directory\n")
+
+
+def test_journal(backend, tmp_path):
+    journal = tmp_path / "journal"
+    with serving("journal", backend, journal, ends_by=signal.SIGKILL) as (_, port):
+        clients = [Lines(port) for _ in range(8)]
+        for number in range(80):
+            clients[number % 8].say(f"SET key{number // 2} value{number}")
+        for client in clients:
+            assert [client.file.readline() for _ in range(10)] == ["saved\n"] * 10
+        assert clients[0].ask("SET key0 last") == "saved\n"
+        for wrong in ("", "SET", "SET key", "GET", "GET a b", "PUT key value"):
+            assert clients[0].ask(wrong) == "SET key value, or GET key\n"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b"key1 half a li")
+    with serving("journal", backend, journal, len(whole) + 14) as (_, port), Lines(port) as client:
+        assert client.ask("GET key0") == "last\n"
+        assert client.ask("GET nothing") == "\n"
+        for number in range(1, 40):
+            assert client.ask(f"GET key{number}") in (f"value{2 * number}\n",
+                                                      f"value{2 * number + 1}\n")
+        assert journal.read_bytes() == whole
+        assert client.ask("SET key1 new") == "saved\n"
+        assert client.ask("SET key1 newer") == "there is no room left\n"
+        assert client.ask("GET key1") == "new\n"
+    assert journal.read_bytes() == whole + b"key1 new\n"
+
+
+def test_journal_is_bounded(start, tmp_path):
+    journal = tmp_path / "journal"
+    journal.write_text("".join(f"{number} x\n" for number in range(999)))
+    with Lines(start("journal", journal)) as client:
+        assert client.ask("SET 999 x") == "saved\n"
+        assert client.ask("SET 1000 x") == "there is no room left\n"
+        assert client.ask("GET 1000") == "\n"
+        assert client.ask("SET 999 y") == "saved\n"
+
+
+def test_journal_without_a_file(tmp_path):
+    for path, message in ((tmp_path, "is a directory"), ("/no/such", "no such file or directory")):
+        done = run("journal", "127.0.0.1:0", "poll", path, check=False)
+        assert (done.returncode, done.stderr) == (1, f"{path}: {message}\n")
+    (tmp_path / "large").write_bytes(b"x" * 101)
+    done = run("journal", "127.0.0.1:0", "poll", tmp_path / "large", 100, check=False)
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/large: file too large\n")
+
+
+def test_first_answer(backend, tmp_path, files):
+    target = tmp_path / "got"
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        urls = [f"http://127.0.0.1:{port}/{length}" for port, length in (
+            (silent.getsockname()[1], 1), (closed.getsockname()[1], 2), (files, 300000),
+            (files, 300000))]
+        done = run("first_answer", backend, target, *urls)
+        loser, _ = silent.accept()
+        with loser:
+            assert b"GET /1 HTTP/1.1" in loser.makefile("rb").read()  # it was left
+    assert target.read_bytes() == b"x" * 300000
+    lines = done.stdout.splitlines()  # how many were asked is a matter of time
+    assert f"{urls[0]}: canceled" in lines and f"{urls[2]}: came whole" in lines
+    assert [path.name for path in tmp_path.iterdir()] == ["got"]
+
+
+def test_first_answer_is_nobody_s(backend, tmp_path, files):
+    target = tmp_path / "got"
+    target.write_text("an older one")
+    url = f"http://127.0.0.1:{files}/"
+    done = run("first_answer", backend, target, url + "9999999", url + "9999999", check=False)
+    assert (done.returncode, target.read_text()) == (1, "an older one")
+    assert done.stdout == f"{url}9999999: a limit was reached\n" * 2
+    done = run("first_answer", backend, tmp_path / "none/x", url + "1", check=False)
+    assert (done.returncode, done.stdout) == (1, f"{url}1: no such file or directory\n")
+    done = run("first_answer", backend, target, *[url] * 9, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, "usage: first_answer BACKEND FILE URL... (8 at most)\n")
