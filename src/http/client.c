@@ -113,6 +113,8 @@ void rn_http_call_output(struct rn_http_call *call)
     struct rn_http_connection *connection = call->connection;
     const struct rn_http_client_options *options = &call->client->options;
     int error = 0;
+    if (call->flags & RN_HTTP_STOPPED) /* whoever waits behind it for a buffer is next */
+        rn_pool_wait_cancel(rn_worker_pool(call->client->worker), &connection->wait);
     if (rn_op_inflight(&connection->send) || call->flags & RN_HTTP_STOPPED) return;
     if (!rn_http_connection_take_out(connection)) return;
     if (!(call->flags & RN_HTTP_STARTED)) error = rn_http_call_write_head(call, connection->out);

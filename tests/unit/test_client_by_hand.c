@@ -272,6 +272,46 @@ static void continued_elsewhere(void **state)
     close_client();
 }
 
+struct next_in_line {
+    struct rn_pool_wait wait;
+    unsigned told;
+};
+
+static void note_told(struct rn_pool_wait *wait)
+{
+    rn_container_of(wait, struct next_in_line, wait)->told++;
+}
+
+/* Who waited for a buffer, and then was told that nobody wants the rest, isn't in the way of
+ * others. */
+static void stopped_while_waiting(void **state)
+{
+    struct ask ask = {.lingers = true, .call = {.body_read = give, .body_length = 3}};
+    struct next_in_line next = {.wait.ready = note_told};
+    struct rn_buf *taken[64];
+    unsigned count = 0;
+    open_client((struct rn_http_client_options){.connections_max = 1});
+    struct rn_pool *pool = rn_worker_pool(hand_worker(0));
+    content = NULL;
+    ask_start(&ask, "PUT");
+    hand_complete(hand_op(RN_OP_CONNECT), 0);
+    take_sent();
+    put_received(hand_op(RN_OP_RECV), "HTTP/1.1 400 B\r\nContent-Length: 0\r\n\r\n");
+    while ((taken[count] = rn_pool_take_reserved(pool))) count++;
+    rn_http_call_more(&ask.call);
+    rn_pool_wait(pool, &next.wait);
+    hand_settle();
+    assert_int_equal(ask.status, 400);
+    rn_pool_put(pool, taken[--count]);
+    assert_int_equal(next.told, 1);
+    rn_pool_wait_cancel(pool, &next.wait);
+    while (count) rn_pool_put(pool, taken[--count]);
+    hand_pass(2 * RN_SECOND);
+    let_close();
+    assert_true(ask.over && ask.result == 0);
+    close_client();
+}
+
 /* A word too many, when all was sent, and no buffer is left. */
 static void more_than_all(void **state)
 {
@@ -459,6 +499,7 @@ int main(void)
         cmocka_unit_test(stuck_behind_another),     cmocka_unit_test(more_while_connecting),
         cmocka_unit_test(continued_elsewhere),      cmocka_unit_test(more_than_all),
         cmocka_unit_test(content_fails_beside_the_answer),
+        cmocka_unit_test(stopped_while_waiting),
         cmocka_unit_test(a_crowd_fails_one_by_one), cmocka_unit_test(two_seconds_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
