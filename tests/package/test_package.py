@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from declared import declared
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
@@ -111,21 +112,6 @@ def symbols(library, *flags):
     lines = run("nm", *flags, library).splitlines()
     return {words[2].partition("@")[0] for words in map(str.split, lines)
             if len(words) == 3 and words[1] in "TDBRVW"}
-
-
-def declared():
-    """The functions and objects that the public headers declare and don't define."""
-    names = set()
-    text = run("cc", "-E", "-P", "-Iinclude", "include/runnel/runnel.h", cwd=ROOT)
-    blocks = 1
-    while blocks:
-        text, blocks = re.subn(r"\{[^{}]*\}", ";", text)
-    for statement in text.split(";"):
-        function = re.match(r"[\w\s*()]*?\b(rn_[a-z0-9_]+)\s*\(", statement.strip())
-        if function and "static inline" not in statement:
-            names.add(function.group(1))
-        names.update(re.findall(r"extern const struct \w+ (rn_\w+)", statement))
-    return names
 
 
 def test_shared_library_shows_what_the_headers_declare(prefix):
