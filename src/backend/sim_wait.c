@@ -13,11 +13,15 @@ struct rn_sim_epoll {
 
 enum { ALWAYS = RN_K_POLLERR | RN_K_POLLHUP };
 
-/* An edge: something of this kind happened to the file, whether or not it was so before. */
+/* An edge: something of this kind happened to the file, whether or not it was so before. And then
+ * to an instance that watches it, which may be watched itself. */
 void rn_sim_notify(struct rn_sim *sim, struct rn_sim_file *file, uint32_t events)
 {
-    for (struct rn_sim_watch *watch = file->watches; watch; watch = watch->next_of_file)
-        if ((watch->events | ALWAYS) & events) watch->ready = true;
+    for (struct rn_sim_watch *watch = file->watches; watch; watch = watch->next_of_file) {
+        if (!((watch->events | ALWAYS) & events)) continue;
+        watch->ready = true;
+        rn_sim_notify(sim, &watch->epoll->file, RN_K_POLLIN);
+    }
 }
 
 static uint32_t watch_poll(struct rn_sim *sim, const struct rn_sim_watch *watch)

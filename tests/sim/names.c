@@ -3,7 +3,7 @@
  * doubles and delays, of servers that are honest but not always there. Whatever comes back is about
  * the name; where nothing fails it does come back; everything ends by its deadline.
  */
-#include "world.h"
+#include "names.h"
 
 #include <stdio.h>
 
@@ -12,14 +12,14 @@
 
 #include "sys/sys.h"
 
-enum { SERVERS_MAX = 3, CLIENTS_MAX = 8, STEPS_MAX = 12, NAMES = 24, MESSAGE_MAX = 1024 };
+enum { SERVERS_MAX = 3, CLIENTS_MAX = 8, STEPS_MAX = 12, MESSAGE_MAX = 1024 };
 
 /* What name `number` is: nN.test has N % 5 addresses of IPv4, 10.0.N.k, and when N is odd one of
  * IPv6; every sixth one is not there. A connection is made to 127.0.0.1, where somebody listens,
  * after 127.0.0.2, where nobody does. */
 static unsigned ip4_count(unsigned number) { return number % 6 == 5 ? 0 : number % 5; }
 static unsigned ip6_count(unsigned number) { return number % 6 == 5 ? 0 : number % 2; }
-static int expected_result(unsigned number)
+int names_expected(unsigned number)
 {
     unsigned all = ip4_count(number) + ip6_count(number);
     return all ? (int)all : number % 6 == 5 ? RN_E_NO_NAME : RN_E_NO_DATA;
@@ -83,7 +83,7 @@ static void answer(struct exchange *exchange, size_t len, bool tcp)
     header.counts[0] = 1;
     bool cut = !tcp && chance(5);
     if (cut) header.flags |= RN_DNS_TRUNCATED;
-    if (!connects && expected_result(number) == RN_E_NO_NAME) header.flags |= RN_DNS_NXDOMAIN;
+    if (!connects && names_expected(number) == RN_E_NO_NAME) header.flags |= RN_DNS_NXDOMAIN;
     if (run.weather >= ROUGH && chance(10)) header.flags |= RN_DNS_SERVFAIL;
     struct rn_dns_writer writer = {exchange->answer + 2, MESSAGE_MAX, 12};
     rn_dns_write_question(&writer, &question);
@@ -207,7 +207,7 @@ struct client {
 };
 
 static struct client clients[CLIENTS_MAX];
-static uint16_t port; /* of those that are connected to */
+uint16_t names_port;
 static struct rn_resolver_options files = {"/resolv.conf", "/hosts"};
 
 static void begin_step(struct client *client, struct rn_cx *cx)
@@ -223,36 +223,38 @@ static bool is_excused(const struct client *client, int result)
     return (client->hasty && result == -RN_K_ETIMEDOUT) || run.weather >= ROUGH;
 }
 
-static void check_resolve(const struct client *client, const struct rn_cx *cx)
+void names_check(unsigned number, const struct rn_address *addresses, unsigned count)
 {
-    const struct rn_resolve *resolve = &client->resolve;
     unsigned seen = 0;
-    /* A timer is late by a tick; threads stand still, and clocks jump, as the weather has it. */
-    check(run.weather >= SLOW || cx->now <= client->deadline || client->deadline == RN_NEVER ||
-          cx->now - client->deadline < 100 * RN_MILLISECOND);
-    if (resolve->result <= 0) {
-        check(resolve->count == 0 && resolve->result < 0);
-        if (resolve->result != expected_result(client->number) &&
-            !is_excused(client, resolve->result))
-            fail("n%u: %d instead of %d", client->number, resolve->result,
-                 expected_result(client->number));
-        return;
-    }
-    check(resolve->result == (int)resolve->count);
-    if (run.weather < ROUGH && resolve->result != expected_result(client->number))
-        fail("n%u: %d addresses instead of %d", client->number, resolve->result,
-             expected_result(client->number));
-    for (unsigned i = 0; i < resolve->count; i++) {
-        const uint8_t *bytes = resolve->addresses[i].bytes;
-        check(rn_address_port(&resolve->addresses[i]) == 99);
-        bool ip4 = rn_address_family(&resolve->addresses[i]) == RN_IP4;
+    if (run.weather < ROUGH && (int)count != names_expected(number))
+        fail("n%u: %u addresses instead of %d", number, count, names_expected(number));
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *bytes = addresses[i].bytes;
+        check(rn_address_port(&addresses[i]) == NAMES_PORT);
+        bool ip4 = rn_address_family(&addresses[i]) == RN_IP4;
         unsigned place = ip4 ? bytes[7] : 31;
-        check(ip4 ? bytes[4] == 10 && bytes[6] == client->number
-                  : bytes[8] == 0x20 && bytes[23] == client->number);
-        check(!ip4 || place < ip4_count(client->number));
+        check(ip4 ? bytes[4] == 10 && bytes[6] == number : bytes[8] == 0x20 && bytes[23] == number);
+        check(!ip4 || place < ip4_count(number));
         check(!(seen >> place & 1));
         seen |= 1u << place;
     }
+}
+
+static void check_resolve(const struct client *client, const struct rn_cx *cx)
+{
+    const struct rn_resolve *resolve = &client->resolve;
+    /* A timer is late by a tick; threads stand still, and clocks jump, as the weather has it. */
+    check(run.weather >= SLOW || cx->now <= client->deadline || client->deadline == RN_NEVER ||
+          cx->now - client->deadline < 100 * RN_MILLISECOND);
+    if (resolve->result > 0) {
+        check(resolve->result == (int)resolve->count);
+        names_check(client->number, resolve->addresses, resolve->count);
+        return;
+    }
+    check(resolve->count == 0 && resolve->result < 0);
+    if (resolve->result != names_expected(client->number) && !is_excused(client, resolve->result))
+        fail("n%u: %d instead of %d", client->number, resolve->result,
+             names_expected(client->number));
 }
 
 static void check_connect(const struct client *client)
@@ -264,7 +266,7 @@ static void check_connect(const struct client *client)
         check(client->connect.stream.fd == -1);
         return;
     }
-    if (rn_peer_address(result, &peer) == 0) check(rn_address_port(&peer) == port);
+    if (rn_peer_address(result, &peer) == 0) check(rn_address_port(&peer) == names_port);
 }
 
 static enum rn_poll client_poll(struct rn_task *task, struct rn_cx *cx)
@@ -280,7 +282,7 @@ static enum rn_poll client_poll(struct rn_task *task, struct rn_cx *cx)
         begin_step(client, cx);
         if (chance(3)) {
             snprintf(name, sizeof name, "c%u.test", client->number);
-            rn_connect(&client->connect, cx, name, port, client->deadline);
+            rn_connect(&client->connect, cx, name, names_port, client->deadline);
             RN_AWAIT(&client->co, &client->connect.future, cx);
             check_connect(client);
             if (client->connect.result < 0) continue;
@@ -288,7 +290,7 @@ static enum rn_poll client_poll(struct rn_task *task, struct rn_cx *cx)
             RN_AWAIT(&client->co, &client->op, cx);
         } else {
             snprintf(name, sizeof name, "n%u.test", client->number);
-            rn_resolve(&client->resolve, cx, name, 99, client->deadline);
+            rn_resolve(&client->resolve, cx, name, NAMES_PORT, client->deadline);
             RN_AWAIT(&client->co, &client->resolve.future, cx);
             check_resolve(client, cx);
         }
@@ -349,30 +351,41 @@ static void start_client(struct client *client, struct rn_runtime *runtime)
     rn_spawn_remote(rn_runtime_worker(runtime, pick(rn_runtime_workers(runtime))), &client->task);
 }
 
-static void run_names(void)
+void names_open(struct rn_runtime *runtime)
 {
     static const struct rn_listen_options options = {.backlog = 4096};
     struct rn_address address;
-    uint32_t count = 1 + pick(CLIENTS_MAX);
-    struct rn_runtime *runtime = start_runtime(between(1, 3), pick_backend());
     server_count = 1 + pick(SERVERS_MAX);
-    servers_ended = clients_ended = 0;
+    servers_ended = 0;
     for (uint32_t i = 0; i < server_count; i++) start_server(&servers[i], runtime);
     write_files();
     on_workers(runtime, start_resolver);
     check(rn_address_parse(&address, "127.0.0.1:0", 0) == 0);
     accepting.fd = rn_listen(&address, &options);
     check(accepting.fd >= 0 && rn_local_address(accepting.fd, &address) == 0);
-    port = rn_address_port(&address);
-    faults_on();
-    for (uint32_t i = 0; i < count; i++) start_client(&clients[i], runtime);
-    await_count(&clients_ended, count);
-    faults_off();
+    names_port = rn_address_port(&address);
+}
+
+void names_close(struct rn_runtime *runtime)
+{
     for (uint32_t i = 0; i < server_count; i++)
         for (unsigned k = 0; k < 2; k++) rn_task_cancel(servers[i].wakers[k]);
     await_count(&servers_ended, 2 * server_count);
     on_workers(runtime, stop_resolver);
     rn_sys_close(accepting.fd);
+}
+
+static void run_names(void)
+{
+    uint32_t count = 1 + pick(CLIENTS_MAX);
+    struct rn_runtime *runtime = start_runtime(between(1, 3), pick_backend());
+    clients_ended = 0;
+    names_open(runtime);
+    faults_on();
+    for (uint32_t i = 0; i < count; i++) start_client(&clients[i], runtime);
+    await_count(&clients_ended, count);
+    faults_off();
+    names_close(runtime);
     stop_runtime(runtime);
 }
 
