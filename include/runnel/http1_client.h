@@ -117,6 +117,10 @@ struct rn_http1_header {
     rn_bytes value;
 };
 
+/* Whether a request of that method does the same when it is sent twice (RFC 9110, section 9.2.2).
+ * No other may be repeated by itself once a server may have seen it. */
+RN_MUST_USE bool rn_http1_is_idempotent(rn_bytes method);
+
 /*
  * Writes "METHOD target HTTP/1.1", or a field's line, with CR LF; the empty line behind the fields
  * is the caller's. Return how many bytes were written; RN_E_LIMIT when they don't fit into `cap`;

@@ -326,15 +326,12 @@ static void input(struct rn_http_call *call)
  * server saw it, most likely, and if not, twice does the same as once (RFC 9110, section 9.2.2). */
 static bool may_retry(const struct rn_http_call *call)
 {
-    static const char *const idempotent[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
     const struct rn_http_connection *connection = call->connection;
     if (!connection->kept || call->exchange.interims || call->phase > RN_HTTP_HEAD ||
         call->exchange.response.message.scanned)
         return false;
     if (connection->sent == 0 && (!rn_op_inflight(&connection->send))) return true;
-    for (unsigned i = 0; i < RN_COUNT(idempotent); i++)
-        if (rn_bytes_equal(rn_http_call_method(call), rn_bytes_text(idempotent[i]))) return true;
-    return false;
+    return rn_http1_is_idempotent(rn_http_call_method(call));
 }
 
 void rn_http_call_received(struct rn_http_call *call, int64_t result)

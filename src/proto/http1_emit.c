@@ -3,6 +3,7 @@
  */
 #include <runnel/http1_client.h>
 
+#include "base/bytes.h"
 #include "base/text.h"
 #include "proto/http1_text.h"
 
@@ -40,6 +41,14 @@ rn_ssize rn_http1_emit_field(uint8_t *to, size_t cap, rn_bytes name, rn_bytes va
 {
     if (!is_token(name) || !is_all(value, RN_HTTP1_VALUE)) return RN_E_MISUSE;
     return emit(to, cap, "%b: %b\r\n", name, value);
+}
+
+bool rn_http1_is_idempotent(rn_bytes method)
+{
+    static const char *const idempotent[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    for (unsigned i = 0; i < RN_COUNT(idempotent); i++)
+        if (rn_bytes_equal(method, rn_bytes_text(idempotent[i]))) return true;
+    return false;
 }
 
 size_t rn_http1_emit_chunk(uint8_t *to, uint32_t len)

@@ -93,6 +93,21 @@ def test_standard_output_is_of_one_content(wget, origin):
     assert result.stdout == b"o" * len(result.stdout) and "changed" in result.lines[0]
 
 
+@pytest.mark.parametrize("method, requests", [("POST", 1), ("PATCH", 1), ("PUT", 2)])
+def test_what_may_not_be_done_twice(wget, origin, method, requests):
+    """The server may have done it before it broke off (RFC 9110, section 9.2.2)."""
+    server = origin(saying(b""))
+    wget("-q", "--tries", 2, "--method", method, "--body-data", "x", server.url(), code=4)
+    assert len(server.requests) == requests
+
+
+def test_what_a_redirect_made_a_get_of(wget, origin):
+    other = origin(saying(b""))
+    server = origin(saying(response(b"", "303 See Other", Location=other.url())))
+    wget("-q", "--tries", 2, "--body-data", "x", server.url(), code=4)
+    assert len(server.requests) == 1
+
+
 def test_gives_up_after_so_many(wget, origin):
     server = origin(saying(b""))
     result = wget("--tries", 2, server.url(), code=4)

@@ -464,7 +464,7 @@ CALLS = [
            ["unit test_client_redirect", "fuzz http_client"]),
     Mutant("calls: redirects without end", "http/client_redirect.c",
            "if (call->redirects == max) return RN_E_LIMIT;", "", ["unit test_client_redirect"]),
-    Mutant("calls: a POST is sent twice", "http/client.c", 'idempotent[] = {"GET",',
+    Mutant("calls: a POST is sent twice", "proto/http1_emit.c", 'idempotent[] = {"GET",',
            'idempotent[] = {"POST", "GET",', ["unit test_client_pool"]),
     Mutant("calls: what follows a response is taken for the next", "http/client.c",
            "!(connection->in && connection->in->len);", "true;", ["unit test_client"]),

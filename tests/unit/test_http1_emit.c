@@ -93,12 +93,24 @@ static void chunks(void **state)
     }
 }
 
+static void idempotent_methods(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    static const char *const no[] = {"POST", "PATCH", "CONNECT", "", "get", "GETS", "X"};
+    for (size_t i = 0; i < RN_COUNT(yes); i++)
+        assert_true(rn_http1_is_idempotent(rn_bytes_of(yes[i], strlen(yes[i]))));
+    for (size_t i = 0; i < RN_COUNT(no); i++)
+        assert_false(rn_http1_is_idempotent(rn_bytes_of(no[i], strlen(no[i]))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_lines),
         cmocka_unit_test(fields),
         cmocka_unit_test(chunks),
+        cmocka_unit_test(idempotent_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

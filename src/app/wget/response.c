@@ -175,7 +175,11 @@ static bool passes(int error)
 
 static enum verdict broken(struct job *job, const char *what)
 {
-    bool last = fetcher.settings.tries && job->attempt >= fetcher.settings.tries;
+    const struct settings *settings = &fetcher.settings;
+    bool last = settings->tries && job->attempt >= settings->tries;
+    /* What the server may have done already isn't asked for again, unless that changes nothing. */
+    bool sent = job->call.phase >= RN_HTTP_SENDING || job->call.redirects;
+    if (sent && !rn_http1_is_idempotent(rn_bytes_text(settings->method))) last = true;
     if (last) return fetch_fail(job, EXIT_NETWORK, what);
     say("%s: %s; attempt %u follows", fetch_shown_url(job), what, (uint64_t)job->attempt + 1);
     return AGAIN;
