@@ -83,11 +83,11 @@ static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_
 {
     struct member *me = rn_container_of(machine, struct member, machine);
     char line[LINE_LEN_MAX + 1];
-    const uint8_t *end = memchr(in, '\n', len);
+    const uint8_t *end = len ? memchr(in, '\n', len) : NULL; /* len 0: that was all */
     size_t line_len = end ? (size_t)(end - in) : len;
     if (line_len > LINE_LEN_MAX) tell(me, "", "that was too long");
     if (len == 0 || line_len > LINE_LEN_MAX) machine->flags |= RN_MACHINE_CLOSE;
-    if (len == 0 || line_len > LINE_LEN_MAX || !end) return 0; /* or the rest is still to come */
+    if (!end || line_len > LINE_LEN_MAX) return 0; /* the rest is still to come, or not wanted */
     me->deadline = now + quiet;
     me->asked = false;
     memcpy(line, in, line_len);

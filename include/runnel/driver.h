@@ -59,8 +59,8 @@ void rn_stream_driver_kick(struct rn_stream_driver *driver);
 /* on_shutdown, then the closing; at the next turn of the loop, as a kick. */
 void rn_stream_driver_shutdown(struct rn_stream_driver *driver);
 
-/* Drops everything and resets the connection; `closed` is called at a later turn of the loop. Also
- * from what another driver's machine does; a machine's own driver finds RN_MACHINE_ABORT. */
+/* Drops everything and resets the connection; `closed` comes later, not within the call. Another
+ * driver's machine may do this; to its own driver a machine says RN_MACHINE_ABORT. */
 void rn_stream_driver_abort(struct rn_stream_driver *driver);
 
 #ifdef __cplusplus

@@ -115,8 +115,12 @@ class Site(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.seen.append((self.client_address, self.path))
         kind, _, rest = self.path[1:].partition("/")
+        if kind == "missing":
+            self.send_error(404)
+            return
         body = b"" if kind == "to" else DATA[:int(rest)]
         self.send_response(302 if kind == "to" else 200)
+        self.send_header("Content-Type", f"text/{kind}")
         if kind == "to":
             self.send_header("Location", rest.replace("@", self.server.other))
         if kind == "chunks":
@@ -129,7 +133,8 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = kind in ("close", "rude", "cut")
-        if kind == "close":  # so that the end is known to be the server's word (RFC 8446, 6.1)
+        # So that the end is known to be the server's word (RFC 8446, 6.1).
+        if kind == "close" and self.server.tls:
             self.wfile.flush()
             with contextlib.suppress(OSError):
                 self.connection.unwrap()
@@ -143,12 +148,26 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"no")
             return
-        assert self.headers["Transfer-Encoding"] == "chunked"
+        self.server.types.append(self.headers["Content-Type"])
+        if self.path == "/moved" and self.server.seen.count("/moved") == 1:
+            self.rfile.readline()
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /moved\r\n"
+                             b"Content-Length: 0\r\n\r\n")
+            return
         body = b""
-        while size := int(self.rfile.readline(), 16):
+        if length := self.headers["Content-Length"]:
+            body = self.rfile.read(int(length))
+            if len(body) < int(length):
+                return  # here too
+        while not length and (size := int(self.rfile.readline() or b"-1", 16)):
+            if size < 0:
+                return  # the client gave up
             body += self.rfile.read(size + 2)[:-2]
             self.server.seen.append(body)
-        self.rfile.readline()
+        if not length:
+            self.rfile.readline()
+        self.server.bodies.append(body)
         self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + body.upper())
         self.close_connection = True
 
@@ -160,10 +179,11 @@ class Site(http.server.BaseHTTPRequestHandler):
 def site(context=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
     server.daemon_threads = True
-    server.seen, server.other = [], ""
+    server.seen, server.types, server.bodies, server.other = [], [], [], ""
+    server.tls = bool(context)
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -239,3 +259,22 @@ def test_http_push():
             assert process.wait(PATIENCE) == 1
     for wrong in ("https://localhost/", "x", url):
         assert run("http_push", wrong, check=False, input="x").returncode == 1
+
+
+def test_http_copy(backend):
+    with site() as one, site() as two:
+        source, target = (f"http://localhost:{server.server_port}" for server in (one, two))
+        for path, length in (("/length/1000000", 1000000), ("/chunks/700000", 700000),
+                             ("/close/300000", 300000), ("/to//length/3", 3), ("/length/0", 0)):
+            done = run("http_copy", backend, source + path, f"{target}/x")
+            assert done.stdout.endswith(f"{target}/x: 200 OK\n{length} bytes\n")
+            assert two.bodies.pop() == DATA[:length]
+        assert two.types == ["text/length", "text/chunks", "text/close"] + 2 * ["text/length"]
+        for paths, error in ((("/cut/300000", "/x"), "the peer closed in the middle"),
+                             (("/missing/", "/x"), ""), (("/length/700000", "/no"), ""),
+                             (("/chunks/70000", "/moved"), "")):
+            done = run("http_copy", backend, source + paths[0], target + paths[1], check=False)
+            assert done.returncode == 1 and error in done.stderr, done
+        assert not two.bodies
+    done = run("http_copy", backend, target, target, check=False)
+    assert (done.returncode, done.stderr) == (1, f"{target}: connection refused\n")
