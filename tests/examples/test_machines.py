@@ -136,11 +136,20 @@ def test_dns_lookup(tmp_path):
     assert look_up(tmp_path, config, "a..b").stderr.endswith("(RN_E_MISUSE)\n")
 
 
+def one_port():
+    """A UDP and a listening TCP socket at the same port, which others may have in use."""
+    for _ in range(100):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        with contextlib.suppress(OSError):
+            return udp, socket.create_server(udp.getsockname())
+        udp.close()
+    raise AssertionError("no port is free for both")
+
+
 def test_dns_lookup_by_tcp_and_past_forged_answers(tmp_path):
     """By UDP answers come cut, behind forged ones; by TCP whole, in pieces."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", 0))
-    tcp = socket.create_server(("127.0.0.1", udp.getsockname()[1]))
+    udp, tcp = one_port()
 
     def answer(query, flags, answers=()):
         end = 12 + query[12:].index(b"\0") + 5
