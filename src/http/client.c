@@ -23,7 +23,7 @@ static void on_timer(struct rn_timer *timer, rn_ns now)
     struct rn_http_call *call = rn_container_of(timer, struct rn_http_call, timer);
     struct rn_http_connection *connection = call->connection;
     bool over = call->deadline && call->deadline <= now;
-    if (!over && call->flags & RN_HTTP_HOLDING) {
+    if (!over && call->flags & RN_HTTP_HOLDING && !rn_op_inflight(&connection->send)) {
         call->flags &= (uint16_t)~RN_HTTP_HOLDING;
         rn_http_call_output(call);
     } else if (!over && (call->phase == RN_HTTP_SENDING || call->flags & RN_HTTP_LATE) &&
@@ -116,7 +116,10 @@ void rn_http_call_output(struct rn_http_call *call)
     if (call->flags & RN_HTTP_STOPPED) /* whoever waits behind it for a buffer is next */
         rn_pool_wait_cancel(rn_worker_pool(call->client->worker), &connection->wait);
     if (rn_op_inflight(&connection->send) || call->flags & RN_HTTP_STOPPED) return;
-    if (!rn_http_connection_take_out(connection)) return;
+    if (!rn_http_connection_take_out(connection)) {
+        if (call->phase == RN_HTTP_SENDING) rn_http_call_allow(call, options->stall_timeout);
+        return;
+    }
     if (!(call->flags & RN_HTTP_STARTED)) error = rn_http_call_write_head(call, connection->out);
     if (!error && !(call->flags & (RN_HTTP_HOLDING | RN_HTTP_ALL_SENT)))
         error = rn_http_call_write_body(call, connection->out);

@@ -230,6 +230,44 @@ static void stuck_behind_another(void **state)
     close_client();
 }
 
+/* Who means to wait for 100 (Continue) has a head to send first. */
+static void head_that_is_stuck(void **state)
+{
+    struct ask ask = {.call = {.body = "abc", .body_length = 3, .expect_continue = true}};
+    open_client((struct rn_http_client_options){.connections_max = 1});
+    ask_start(&ask, "PUT");
+    hand_complete(hand_op(RN_OP_CONNECT), 0);
+    hand_pass(3 * STALL_TIMEOUT);
+    assert_true(ask.over);
+    assert_int_equal(ask.result, -RN_K_ETIMEDOUT);
+    let_close();
+    close_client();
+}
+
+/* A buffer to send with doesn't come free. */
+static void no_buffer_for_content(void **state)
+{
+    struct ask ask = {.call = {.body_read = give, .body_length = 3}};
+    struct rn_buf *taken[64];
+    unsigned count = 0;
+    open_client((struct rn_http_client_options){.connections_max = 1});
+    struct rn_pool *pool = rn_worker_pool(hand_worker(0));
+    content = NULL;
+    ask_start(&ask, "PUT");
+    hand_complete(hand_op(RN_OP_CONNECT), 0);
+    take_sent();
+    hand_pass(3 * STALL_TIMEOUT);
+    assert_false(ask.over); /* that was the caller's own time */
+    while ((taken[count] = rn_pool_take_reserved(pool))) count++;
+    rn_http_call_more(&ask.call);
+    hand_pass(3 * STALL_TIMEOUT);
+    assert_true(ask.over);
+    assert_int_equal(ask.result, -RN_K_ETIMEDOUT);
+    while (count) rn_pool_put(pool, taken[--count]);
+    let_close();
+    close_client();
+}
+
 /* Content is not asked for between two connections. */
 static void more_while_connecting(void **state)
 {
@@ -499,6 +537,7 @@ int main(void)
         cmocka_unit_test(stuck_behind_another),     cmocka_unit_test(more_while_connecting),
         cmocka_unit_test(continued_elsewhere),      cmocka_unit_test(more_than_all),
         cmocka_unit_test(content_fails_beside_the_answer),
+        cmocka_unit_test(head_that_is_stuck),       cmocka_unit_test(no_buffer_for_content),
         cmocka_unit_test(stopped_while_waiting),
         cmocka_unit_test(a_crowd_fails_one_by_one), cmocka_unit_test(two_seconds_at_most),
     };
