@@ -1,7 +1,7 @@
 /* Asks a UDP echo service, and tells how long its answers take: udp_ping BACKEND ADDRESS [COUNT]
- * sends ten datagrams a second. It ends when all have come back, when none has for two seconds, or
- * when it turns out that nobody listens there. All the answers come by one op, of which the program
- * makes a future of its own: so are those of the library made. */
+ * [SECONDS] sends ten datagrams a second. It ends when all have come back, when none has for so
+ * many seconds, or when nobody listens. All the answers come by one op, of which the program makes
+ * a future of its own: so are those of the library made. */
 #include "example.h"
 #include <time.h>
 
@@ -16,9 +16,10 @@ struct question {    /* and the answer */
 struct answers {
     struct rn_future future; /* over when no more will come */
     struct rn_op op;         /* op.result: why */
-    struct rn_worker *worker;
     rn_waker waker;
-    uint64_t secret, count, asked;
+    uint64_t secret;
+    rn_ns patience;
+    unsigned count, asked;
     bool seen[COUNT_MAX];
 };
 
@@ -53,16 +54,17 @@ static enum rn_poll poll_answers(struct rn_future *future, struct rn_cx *cx)
 static void on_answer(struct rn_op *op)
 {
     struct answers *answers = rn_container_of(op, struct answers, op);
+    struct rn_worker *worker = answers->waker.worker;
     struct question came = {.number = COUNT_MAX};
     if (op->result == sizeof came) memcpy(&came, rn_udp_payload(op->buf).ptr, sizeof came);
-    if (op->buf) rn_pool_put(rn_worker_pool(answers->worker), op->buf);
+    if (op->buf) rn_pool_put(rn_worker_pool(worker), op->buf);
     if (came.secret == answers->secret && came.number < answers->asked &&
         !answers->seen[came.number]) {
         answers->seen[came.number] = true;
         printf("%llu: %.3f ms\n", (unsigned long long)came.number,
                (double)(clock_now() - came.sent) / 1e6);
-        rn_op_deadline(answers->worker, op, rn_worker_now(answers->worker) + 2 * RN_SECOND);
-        if (++answers->count == answers->asked) rn_op_cancel(answers->worker, op);
+        rn_op_deadline(worker, op, rn_worker_now(worker) + answers->patience);
+        if (++answers->count == answers->asked) rn_op_cancel(worker, op);
     }
     if (!rn_op_inflight(op)) rn_wake(answers->waker);
 }
@@ -74,13 +76,12 @@ static enum rn_poll ping_run(struct rn_task *task, struct rn_cx *cx)
     RN_BEGIN(&ping->co);
     example_check(rn_udp_open(&ping->udp, cx->worker, rn_address_family(&ping->peer)), "socket");
     example_check(rn_udp_connect(ping->udp, &ping->peer), "connect"); /* so that it is told */
-    answers->worker = cx->worker;
     answers->waker = cx->waker;
     answers->future.poll = poll_answers;
     answers->secret = ping->question.secret = clock_now();
     answers->op = (struct rn_op){.fd = ping->udp.fd, .code = RN_OP_RECVFROM,
                                  .flags = RN_OP_MULTISHOT, .complete = on_answer};
-    rn_op_start(cx->worker, &answers->op, rn_after(cx, 2 * RN_SECOND));
+    rn_op_start(cx->worker, &answers->op, rn_after(cx, answers->patience));
     while (ping->question.number < answers->asked && rn_op_inflight(&answers->op)) {
         ping->question.sent = clock_now();
         rn_udp_send(ping->udp, &ping->op, cx, &ping->question, sizeof ping->question, NULL,
@@ -102,16 +103,16 @@ static enum rn_poll ping_run(struct rn_task *task, struct rn_cx *cx)
 int main(int argc, char **argv)
 {
     struct ping ping = {.task.poll = ping_run};
-    ping.answers.asked = argc > 3 ? strtoul(argv[3], NULL, 10) : 5;
-    if (argc < 3 || argc > 4 || rn_address_parse(&ping.peer, argv[2], 7) < 0 ||
+    ping.answers.asked = argc > 3 ? (unsigned)atoi(argv[3]) : 5;
+    ping.answers.patience = (rn_ns)(argc > 4 ? atoi(argv[4]) : 2) * RN_SECOND;
+    if (argc < 3 || rn_address_parse(&ping.peer, argv[2], 7) < 0 ||
         ping.answers.asked - 1 >= COUNT_MAX) {
-        fprintf(stderr, "usage: %s BACKEND ADDRESS [COUNT]\n", argv[0]);
+        fprintf(stderr, "usage: %s BACKEND ADDRESS [COUNT] [SECONDS]\n", argv[0]);
         return 2;
     }
     example_choose_backend(argv[1]);
     int64_t result = example_complete(1, &ping.task);
-    printf("%llu of %llu came back\n", (unsigned long long)ping.answers.count,
-           (unsigned long long)ping.answers.asked);
+    printf("%u of %u came back\n", ping.answers.count, ping.answers.asked);
     fflush(stdout);
     example_check((int)result, argv[2]);
     return 0;

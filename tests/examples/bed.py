@@ -96,3 +96,30 @@ def serving(name, *arguments):
             assert process.poll() is None
         finally:
             process.terminate()
+
+
+class Datagrams:
+    """A UDP service: what answer(datagram, peer) gives, a list, goes back."""
+
+    def __init__(self, answer):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, args=(answer,))
+
+    def serve(self, answer):
+        while True:
+            data, peer = self.socket.recvfrom(1 << 16)
+            if data == b"the end":
+                return
+            for one in answer(data, peer):
+                self.socket.sendto(one, peer)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.sendto(b"the end", ("127.0.0.1", self.port))
+        self.thread.join(PATIENCE)
+        self.socket.close()

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from bed import DATA, EXAMPLES, PATIENCE, dial, exchange, run
+from bed import DATA, EXAMPLES, PATIENCE, Datagrams, dial, exchange, run
 
 
 def serve_one(listener, answer):
@@ -241,46 +241,19 @@ def test_graceful_has_a_limit(backend):
     assert done.returncode == 2 and done.stderr.startswith("usage: ")
 
 
-class Datagrams:
-    """A UDP service: answer() gives what to send for a datagram, a list."""
-
-    def __init__(self, answer):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, args=(answer,))
-
-    def serve(self, answer):
-        while True:
-            data, peer = self.socket.recvfrom(1 << 16)
-            if data == b"the end":
-                return
-            for one in answer(data):
-                self.socket.sendto(one, peer)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.socket.sendto(b"the end", ("127.0.0.1", self.port))
-        self.thread.join(PATIENCE)
-        self.socket.close()
-
-
 def test_udp_ping(backend):
-    def answer(data):
+    def answer(data, peer):
         return b"junk", data, data, bytes(8) + data[8:], data + b"!"
     with Datagrams(answer) as service:
-        said = run("udp_ping", backend, f"127.0.0.1:{service.port}", 3).stdout
+        said = run("udp_ping", backend, f"127.0.0.1:{service.port}", 3, PATIENCE).stdout
     assert re.fullmatch(r"0: [\d.]+ ms\n1: [\d.]+ ms\n2: [\d.]+ ms\n3 of 3 came back\n", said)
 
 
 def test_udp_ping_without_answers(backend):
-    with Datagrams(lambda data: (data,) if data[8] == 1 else ()) as service:
-        done = run("udp_ping", backend, f"127.0.0.1:{service.port}", 2, check=False)
-    assert done.returncode == 1 and done.stderr.endswith(": timed out\n")
-    assert re.fullmatch(r"1: [\d.]+ ms\n1 of 2 came back\n", done.stdout)
+    with Datagrams(lambda data, peer: ()) as service:
+        done = run("udp_ping", backend, f"127.0.0.1:{service.port}", 2, 1, check=False)
+    assert (done.returncode, done.stdout) == (1, "0 of 2 came back\n")
+    assert done.stderr.endswith(": timed out\n")
 
 
 def test_udp_ping_refused(backend):
@@ -314,7 +287,7 @@ def answer_to(data):
 def test_dns_over_tcp(start):
     asked = []
 
-    def answer(data):
+    def answer(data, peer):
         asked.append(data)
         if len(asked) == 1:
             return ()  # lost
@@ -323,7 +296,7 @@ def test_dns_over_tcp(start):
         port = start("dns_over_tcp", f"127.0.0.1:{service.port}")
         second = b"\x43\x21" + QUESTION[2:]
         assert list(ask(port, QUESTION, second)) == [answer_to(QUESTION), answer_to(second)]
-        assert asked == [QUESTION, QUESTION, second]
+        assert asked[:2] == [QUESTION, QUESTION] and set(asked[2:]) >= {second}
         with dial(port), ThreadPoolExecutor(4) as clients:
             for answers in clients.map(lambda _: list(ask(port, QUESTION)), range(8)):
                 assert answers == [answer_to(QUESTION)]
@@ -347,7 +320,8 @@ def test_udp_echo(start):
             one.send(data)
             assert one.recv(1 << 16) == data
     with ThreadPoolExecutor(4) as askers:
-        for said in askers.map(lambda _: run("udp_ping", "auto", f"127.0.0.1:{port}", 3).stdout,
+        for said in askers.map(lambda _: run("udp_ping", "auto", f"127.0.0.1:{port}", 3,
+                                              PATIENCE).stdout,
                                range(8)):
             assert said.endswith("3 of 3 came back\n")
     done = run("udp_echo", f"127.0.0.1:{port}", "auto", check=False)
