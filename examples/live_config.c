@@ -102,9 +102,11 @@ int main(int argc, char **argv)
     example_arguments(argc, argv, "127.0.0.1:7000");
     if (argc > 3) path = argv[3];
     changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    int result = inotify_add_watch(changes, dirname(strdup(path)),
+    char *copy = strdup(path), *directory = dirname(copy);
+    int result = inotify_add_watch(changes, directory,
                                    IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM);
     example_check(result < 0 ? -errno : 0, "inotify");
+    free(copy);
     rn_watch_init(&watch, &first, sizeof first);
     example_check(rn_files_setup(NULL), "files");
     example_check(rn_fiber_pool_init(&stacks, FIBERS, STACK), "stacks");

@@ -2,6 +2,7 @@
  * taken, the game begins. A turn is over when each has sent a line, the move: all get all moves.
  * When one leaves, or thinks for too long, the game is over for all, and the next one begins. */
 #include "example.h"
+#include <sys/socket.h>
 
 enum { PLAYERS_MAX = 16, MOVE = 80, STACK = 65536, SECONDS_TO_THINK = 60 };
 
@@ -49,10 +50,16 @@ static int64_t play_turns(struct seat *seat)
 static int64_t play(void *argument)
 {
     static const char over[] = "The game is over.\n";
+    char unread[MOVE];
     struct seat *seat = argument;
     int64_t result = play_turns(seat);
     rn_fiber_shield(); /* who was cancelled, because another left, is still told */
-    (void)!rn_fiber_write_all(&seat->stream, over, sizeof over - 1);
+    int told = rn_fiber_write_all(&seat->stream, over, sizeof over - 1);
+    /* a move that nobody read would make a reset of closing, which could overtake what was said */
+    if (told == 0 && rn_fiber_shutdown(&seat->stream, SHUT_WR) == 0) {
+        seat->stream.read_timeout = 2 * RN_SECOND;
+        (void)!rn_fiber_read(&seat->stream, unread, sizeof unread);
+    }
     rn_fiber_unshield();
     rn_fiber_close(&seat->stream);
     return result;
