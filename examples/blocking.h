@@ -50,7 +50,8 @@ static inline bool bytes_are(rn_bytes bytes, const char *text)
 
 static inline void put(rn_bytes bytes)
 {
-    if (bytes.len) fwrite(bytes.ptr, 1, bytes.len, stdout);
+    if (bytes.len && fwrite(bytes.ptr, 1, bytes.len, stdout) != bytes.len)
+        fail("standard output", strerror(errno));
 }
 
 static inline struct rn_address address_of(const char *text, uint16_t port)
@@ -60,11 +61,17 @@ static inline struct rn_address address_of(const char *text, uint16_t port)
     return address;
 }
 
-static inline int socket_to(const struct rn_address *address, int type)
+/* Connected, or -1; each step of it, and each read later on, fails after so many seconds. */
+static inline int socket_to(const struct rn_address *address, int type, time_t patience)
 {
     const struct sockaddr *to = (const struct sockaddr *)address->bytes;
+    struct timeval limit = {patience, 0};
     int fd = socket(to->sa_family, type | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, to, address->len) == 0) return fd;
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        connect(fd, to, address->len) == 0) {
+        return fd;
+    }
     if (fd >= 0) close(fd);
     return -1;
 }
@@ -116,6 +123,15 @@ static inline bool write_all(int fd, const void *data, size_t len)
         at += (size_t)count;
     }
     return true;
+}
+
+/* Waits until `sink` takes something, or `other` has something to be read before: then false. Two
+ * that both wait to be read from would wait forever. */
+static inline bool takes_first(int sink, int other)
+{
+    struct pollfd both[2] = {{sink, POLLOUT, 0}, {other, POLLIN, 0}};
+    must(poll(both, 2, -1), "poll");
+    return both[0].revents;
 }
 
 /* Of the monotonic clock. */

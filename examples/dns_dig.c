@@ -23,11 +23,9 @@ static rn_bytes ask(const char *server, const struct rn_dns_question *question)
 {
     static uint8_t message[65535];
     struct rn_address address = address_of(server, 53);
-    int fd = must(socket_to(&address, SOCK_DGRAM), server);
+    int fd = must(socket_to(&address, SOCK_DGRAM, 5), server);
     uint8_t query[RN_DNS_QUERY_MAX];
     size_t len = write_query(query, sizeof query, question);
-    struct timeval patience = {.tv_sec = 5};
-    must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), "SO_RCVTIMEO");
     for (int attempt = 0; attempt < 3; attempt++) {
         ssize_t got = -1;
         if (write_all(fd, query, len)) got = recv(fd, message, sizeof message, 0);

@@ -35,15 +35,12 @@ static void ask(unsigned question)
 {
     const struct rn_dns_query *query = &queries[question];
     struct rn_address server = address_of(config.servers[query->server], 53);
-    struct timeval limit = {config.timeout, 0};
     size_t skip = query->tcp ? 0 : 2; /* the length that goes before it by TCP */
     hang_up(question);
-    int fd = socket_to(&server, query->tcp ? SOCK_STREAM : SOCK_DGRAM);
+    int fd = socket_to(&server, query->tcp ? SOCK_STREAM : SOCK_DGRAM, config.timeout);
     sockets[question].fd = fd;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
-        !write_all(fd, query->bytes + skip, 2 - skip + query->len)) {
+    if (fd < 0 || !write_all(fd, query->bytes + skip, 2 - skip + query->len))
         rn_dns_lookup_fail(&lookup, question);
-    }
 }
 
 static void take_answer(unsigned question)

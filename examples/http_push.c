@@ -71,8 +71,8 @@ int main(int argc, char **argv)
     for (;;) {
         must(poll(both, 2, -1), "poll");
         if (both[0].revents && !receive_some(both[0].fd)) break;
-        if (both[1].revents && (answered || !send_some(both[0].fd)))
-            both[1].fd = -1;
+        if (!both[1].revents || !takes_first(both[0].fd, both[0].fd)) continue;
+        if (answered || !send_some(both[0].fd)) both[1].fd = -1;
     }
     close(both[0].fd);
     return exchange.response.status / 100 != 2;

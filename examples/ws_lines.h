@@ -98,13 +98,4 @@ static inline bool ws_receive(struct ws_peer *peer, int out)
     return ws_take(peer, out);
 }
 
-/* Waits until `sink` takes something, or `other` has something to be read before: then false. Two
- * that both wait to be read from would wait forever. */
-static inline bool takes_first(int sink, int other)
-{
-    struct pollfd both[2] = {{sink, POLLOUT, 0}, {other, POLLIN, 0}};
-    must(poll(both, 2, -1), "poll");
-    return both[0].revents;
-}
-
 #endif
