@@ -9,7 +9,7 @@
  *
  * Both are futures, and work in the task that awaits them. One wait at a time each; a reader and a
  * writer of the same stream don't know of each other. What a wait that was cancelled had read
- * already stays in the buffer, for the next.
+ * already stays in the buffer, for the next; of rn_reader_exact it is where it belongs.
  */
 #ifndef RUNNEL_BUFFERED_H
 #define RUNNEL_BUFFERED_H
@@ -54,7 +54,8 @@ void rn_reader_init(struct rn_reader *reader, rn_stream stream, void *buffer, si
 void rn_reader_until(struct rn_reader *reader, uint8_t delimiter);
 /* Up to a line feed: `data` is the line without it, and without a CR before it. */
 void rn_reader_line(struct rn_reader *reader);
-/* Exactly so many bytes, into the caller's memory; RN_E_CLOSED: `data` is what came of them. */
+/* Exactly so many bytes, into the caller's memory; after any error `data` is what came of them, to
+ * go on behind. */
 void rn_reader_exact(struct rn_reader *reader, void *to, uint64_t len);
 /* Whatever there is, at least one byte. */
 void rn_reader_some(struct rn_reader *reader);

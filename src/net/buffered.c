@@ -88,7 +88,7 @@ static enum rn_poll poll_reader(struct rn_future *future, struct rn_cx *cx)
             bool direct = into < reader->buffer || into >= reader->buffer + reader->cap;
             int64_t came = reader->op.result;
             reader->reading = false;
-            if (came < 0) return finish(reader, NULL, 0, came);
+            if (came < 0) return finish(reader, reader->to, (size_t)reader->have, came);
             if (came == 0) reader->ended = true;
             else if (direct) reader->have += (uint64_t)came;
             else reader->len += (size_t)came;

@@ -148,6 +148,19 @@ static void interrupted(void)
     close(peer);
     net_until(&reading.over);
     assert_string_equal(reading.log, "ETIMEDOUT[][abc]");
+    /* Nor what has come of so many bytes: straight into their place, or through the buffer. */
+    static const char *const scripts[] = {"95", "64"}, *const rests[] = {"efghi", "efgh"};
+    static const char *const logs[] = {"ETIMEDOUT[abcd][efghi]", "ETIMEDOUT[abcd][efgh]"};
+    for (size_t i = 0; i < RN_COUNT(scripts); i++) {
+        start_reading(&reading, scripts[i]);
+        reading.reader.timeout = 20 * RN_MILLISECOND;
+        feed("abcd", 1);
+        while (!reading.log[0]) net_turn_quickly();
+        feed(rests[i], 1);
+        close(peer);
+        net_until(&reading.over);
+        assert_string_equal(reading.log, logs[i]);
+    }
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
