@@ -29,7 +29,7 @@ static const struct workload *const workloads[] = {
     &workload_http, &workload_websocket, &workload_udp, &workload_tasks, &workload_storm,
     &workload_upgrade, &workload_names, &workload_files, &workload_polls, &workload_calls,
     &workload_fibers, &workload_descriptors, &workload_sync,
-    &workload_ws_client, &workload_fiber_calls, &workload_buffered,
+    &workload_ws_client, &workload_fiber_calls, &workload_buffered, &workload_groups,
 };
 static const char *const weathers[] = {"quiet", "slow", "rough", "stormy"};
 
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sim --seed=N [--trace] | --runs=N [--from=N] [--processes=N]\n"
                         "       [--workload=http|websocket|udp|tasks|storm|upgrade|names|files|"
                         "polls|calls|fibers|descriptors|sync|ws_client|"
-                        "fiber_calls|buffered]\n");
+                        "fiber_calls|buffered|groups]\n");
         return 2;
     }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -41,7 +41,7 @@ struct workload {
 extern const struct workload workload_http, workload_websocket, workload_udp, workload_tasks,
     workload_storm, workload_upgrade, workload_names, workload_files, workload_polls,
     workload_fibers, workload_calls, workload_descriptors, workload_sync,
-    workload_ws_client, workload_fiber_calls, workload_buffered;
+    workload_ws_client, workload_fiber_calls, workload_buffered, workload_groups;
 
 /* The run is wrong: says why and how to repeat it, and ends the process. */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
