@@ -49,7 +49,8 @@ ALIASES = {"e2e": ("cli", "sandbox", "upgrade", "http", "static", "ws", "wget", 
                    "stress", "bench", "browser")}
 BACKENDS = ("uring", "epoll", "poll")
 SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names",
-                 "files", "polls", "fibers", "calls", "descriptors")
+                 "files", "polls", "fibers", "calls", "descriptors", "sync", "ws_client",
+                 "fiber_calls", "buffered", "groups")
 SIM_RUNS = 2000  # seeds, of each
 # Unit tests that do I/O, which run in a simulated kernel too.
 SIM_UNITS = (

@@ -38,6 +38,15 @@ BUGS = (
      r"    \(void\)finish\(&op\);\n",
      "    rn_fiber_shield();\n    if (rn_fiber_cancelled()) return rn_fiber_unshield();\n"
      "    rn_op_begin(rn_fiber_cx(), &op, RN_NEVER);\n    (void)finish(&op);\n"),
+    ("a permit that goes with a wait that was given up", "src/core/sync.c",
+     r"    if \(wait->waiter.state == RN_WAITER_SERVED\) "
+     r"line->value \+= wait->waiter.count;\n", ""),
+    ("a notice that goes with a wait that was given up", "src/core/sync.c",
+     r"    if \(wait->waiter.state == RN_WAITER_SERVED\) notify_next\(line, last\);\n", ""),
+    ("a client that closes without a word", "src/http/ws_client.c",
+     r"    queue_close\(client, code, reason\);\n", ""),
+    ("what came of a record whose wait was given up", "src/net/buffered.c",
+     r"reader->to, \(size_t\)reader->have, came", "NULL, 0, came"),
 )
 
 

@@ -112,7 +112,7 @@ static enum rn_poll ask_poll(struct rn_task *task, struct rn_cx *cx)
 
 static void on_done(struct rn_task *task) { count_up(&ended); }
 
-/* All on one port. MULTICAST_ALL is off: a socket hears only of the groups that it joined itself. */
+/* All on one port. A socket hears only of the groups that it joined itself. */
 static void open_member(struct member *member, struct rn_worker *worker,
                         const struct rn_address *address)
 {
