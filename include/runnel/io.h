@@ -53,7 +53,8 @@ struct rn_pool {
 };
 
 /* Whoever waits for a buffer. `ready` is called when this is the first in line and there is one,
- * each time one comes back, until the wait is cancelled: its owner took a buffer, or wants none. */
+ * if only of the reserve, each time one comes back, until the wait is cancelled: its owner took a
+ * buffer, or wants none. */
 struct rn_pool_wait {
     struct rn_pool_wait *next;
     void (*ready)(struct rn_pool_wait *wait);

@@ -213,7 +213,8 @@ void rn_listener_start(struct rn_listener *listener);
  * come. */
 void rn_listener_pause(struct rn_listener *listener);
 void rn_listener_resume(struct rn_listener *listener);
-/* The same here until `stopped`. */
+/* For good: it ends what is under way, closes the descriptor and calls `stopped`; until then a few
+ * that were accepted already may still come. */
 void rn_listener_stop(struct rn_listener *listener);
 
 /* ---- Datagrams: UDP and Unix ----------------------------------------------------------------- */
@@ -265,8 +266,8 @@ static inline bool rn_udp_truncated(const struct rn_buf *buf)
  * and wakes the task that asked last, of those that read or of those that write, when it is to ask
  * again: one task may read while another writes. Nothing is under way in between, so a task may
  * drop its interest, or ask for something else, at any time. RN_READY: *result is a count or
- * -errno; -ECANCELED to a task that was cancelled. A task whose socket always has something is to
- * let the others have their turn: struct rn_yield.
+ * -errno; -ECANCELED to a task that was cancelled; only then is anything written. A task whose
+ * socket always has something is to let the others have their turn: struct rn_yield.
  *
  * The struct stays in place until rn_io_poll_close was ready. */
 struct rn_io {
@@ -280,7 +281,8 @@ struct rn_io {
 /* Whether any of the events of poll(2) is there: *result says which. */
 enum rn_poll rn_io_poll_ready(struct rn_io *io, struct rn_cx *cx, uint32_t events,
                               int64_t *result);
-/* 0 when connected. The address stays until then. */
+/* 0 when connected. The address stays until then. -EAGAIN: a Unix socket whose backlog is full, of
+ * which nothing tells the end. */
 enum rn_poll rn_io_poll_connect(struct rn_io *io, struct rn_cx *cx,
                                 const struct rn_address *address, int64_t *result);
 /* A descriptor, as from rn_accept. from: who it is, may be NULL. */

@@ -94,13 +94,15 @@ enum rn_poll rn_io_poll_connect(struct rn_io *io, struct rn_cx *cx,
 enum rn_poll rn_io_poll_accept(struct rn_io *io, struct rn_cx *cx, struct rn_address *from,
                                int64_t *result)
 {
+    uint32_t len;
     int said;
     do {
-        if (from) from->len = sizeof from->bytes;
-        said = rn_sys_accept4(io->fd, from ? from->bytes : NULL, from ? &from->len : NULL,
+        len = sizeof from->bytes;
+        said = rn_sys_accept4(io->fd, from ? from->bytes : NULL, from ? &len : NULL,
                               RN_K_SOCK_NONBLOCK | RN_K_SOCK_CLOEXEC);
         /* A connection that was gone before it was taken, accept(2): the next one may be fine. */
     } while (said == -RN_K_ECONNABORTED || said == -RN_K_EPROTO || said == -RN_K_EINTR);
+    if (from && said >= 0) from->len = len;
     return settle(io, cx, RN_K_POLLIN, said, result);
 }
 
@@ -139,8 +141,8 @@ enum rn_poll rn_io_poll_recv_from(struct rn_io *io, struct rn_cx *cx, void *to, 
         .msg_iovlen = 1,
     };
     long said = rn_sys_recvmsg(io->fd, &message, RN_K_MSG_DONTWAIT);
-    if (from) from->len = (uint32_t)message.msg_namelen;
-    if (truncated) *truncated = message.msg_flags & RN_K_MSG_TRUNC;
+    if (from && said >= 0) from->len = (uint32_t)message.msg_namelen;
+    if (truncated && said >= 0) *truncated = message.msg_flags & RN_K_MSG_TRUNC;
     return settle(io, cx, RN_K_POLLIN, said, result);
 }
 
