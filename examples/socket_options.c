@@ -51,9 +51,7 @@ static void set(int fd, const char *what)
         if (is_text(option)) result = rn_socket_set_text(fd, option, value);
         else result = rn_socket_set(fd, option, atoi(value));
     }
-    if (result != -ENOPROTOOPT) return example_check(result, what);
-    fprintf(stderr, "%s: there is no such option to set\n", what);
-    exit(1);
+    example_check(result, what);
 }
 
 /* One that sockets of this kind don't have isn't printed. */

@@ -35,6 +35,7 @@
     X(ELOOP, 40, "too many symbolic links")                                                        \
     X(ENOTSOCK, 88, "not a socket")                                                                \
     X(EMSGSIZE, 90, "message too long")                                                            \
+    X(ENOPROTOOPT, 92, "no such option")                                                           \
     X(EPROTONOSUPPORT, 93, "protocol not supported")                                               \
     X(EOPNOTSUPP, 95, "operation not supported")                                                   \
     X(EAFNOSUPPORT, 97, "address family not supported")                                            \
