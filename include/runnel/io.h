@@ -199,7 +199,7 @@ struct rn_op {
         } datagram;
         struct {
             const void *ptr; /* struct sockaddr */
-            uint32_t len;
+            size_t len;
         } address;
         struct {
             uint64_t offset;

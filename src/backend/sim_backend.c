@@ -138,7 +138,8 @@ static int64_t accept(struct rn_sim *sim, struct rn_sim_file *file)
 /* A full backlog of a Unix socket, -EAGAIN, is an answer here. */
 static int64_t connect(struct rn_sim *sim, struct rn_op *op, struct rn_sim_file *file)
 {
-    int64_t result = rn_sim_connect(sim, file, op->arg.address.ptr, op->arg.address.len);
+    int64_t result = rn_sim_connect(sim, file, op->arg.address.ptr,
+                                     (uint32_t)op->arg.address.len);
     return result == -RN_K_EINPROGRESS || result == -RN_K_EALREADY ? WAIT : result;
 }
 

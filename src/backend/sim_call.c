@@ -421,6 +421,7 @@ long rn_sim_syscall(struct rn_sim *sim, long nr, long a, long b, long c, long d,
     rn_sim_enter_kernel(sim);
     args.file = rn_sim_file_at(sim, (int)a);
     long result = answer(sim, nr, &args);
+    if (nr == RN_NR_CLOSE || nr == RN_NR_SHUTDOWN) c = 0; /* no argument of theirs: anything */
     rn_sim_note(sim, nr, (unsigned long)a < RN_SIM_DESCRIPTORS_MAX ? a : -1,
                 (unsigned long)c < 1 << 20 ? c : -1, result);
     return result;

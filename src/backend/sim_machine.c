@@ -98,7 +98,9 @@ static uint8_t *new_stack(void)
                               RN_K_MAP_PRIVATE | RN_K_MAP_ANONYMOUS | RN_K_MAP_NORESERVE, -1, 0);
     if (at < 0 && at > -4096) return NULL;
     rn_assert(rn_raw_syscall3(RN_NR_MPROTECT, at, GUARD, 0) == 0);
-    return (uint8_t *)at + GUARD;
+    at += GUARD;
+    rn_valgrind_request(RN_VALGRIND_STACK_IS, (uintptr_t)at, (uintptr_t)at + STACK);
+    return (uint8_t *)at;
 }
 
 static int thread_start(struct rn_thread *thread)

@@ -15,6 +15,7 @@
 enum { WORKERS = 3, THREADS = 40 };
 
 static const struct rn_backend_vt *backend;
+static bool ended;
 
 static struct rn_sim *new_world(uint64_t seed)
 {
@@ -23,6 +24,30 @@ static struct rn_sim *new_world(uint64_t seed)
     struct rn_sim *sim;
     assert_int_equal(rn_sim_new(&sim, &options), 0);
     return sim;
+}
+
+static uint64_t hash_of(uint64_t seed, void (*program)(void *context), int argument)
+{
+    struct rn_sim *sim = new_world(seed);
+    ended = false;
+    assert_int_equal(rn_sim_run(sim, program, &argument), 0);
+    assert_true(ended);
+    assert_null(rn_sim_current());
+    assert_int_equal(rn_sim_descriptors(sim), 0);
+    assert_int_equal(rn_sim_mapped(sim), 0);
+    uint64_t hash = rn_sim_hash(sim);
+    rn_sim_free(sim);
+    return hash;
+}
+
+static void each_backend(void (*test)(void))
+{
+    static const struct rn_backend_vt *const all[] = {&rn_backend_sim, &rn_backend_epoll,
+                                                      &rn_backend_poll};
+    for (unsigned i = 0; i < RN_COUNT(all); i++) {
+        backend = all[i];
+        test();
+    }
 }
 
 /* ---- A runtime ------------------------------------------------------------------------------- */
@@ -61,33 +86,79 @@ static void sleep_for_hours(void *context)
     rn_ns slept = (rn_sim_now(rn_sim_current()) - begin) / RN_SECOND;
     assert_in_range(slept, WORKERS * 3600, WORKERS * 3600 + 1);
     assert_int_equal(rn_clock_monotonic(), rn_sim_now(rn_sim_current()));
-    *(int *)context = 1;
+    ended = true;
 }
 
-static uint64_t hash_of_run(uint64_t seed)
+static void is_the_same_twice(void)
 {
-    struct rn_sim *sim = new_world(seed);
-    int ended = 0;
-    assert_int_equal(rn_sim_run(sim, sleep_for_hours, &ended), 0);
-    assert_int_equal(ended, 1);
-    assert_null(rn_sim_current());
+    uint64_t hash = hash_of(1, sleep_for_hours, 0);
+    assert_int_equal(hash_of(1, sleep_for_hours, 0), hash);
+    assert_int_not_equal(hash_of(2, sleep_for_hours, 0), hash);
+}
+
+static void test_runtime_is_the_same_twice(void **state) { each_backend(is_the_same_twice); }
+
+static void choose_backend(void *context)
+{
+    assert_ptr_equal(rn_backend_select("auto", NULL), &rn_backend_epoll);
+    assert_null(rn_backend_select("uring", NULL));
+}
+
+static void test_kernel_without_io_uring(void **state)
+{
+    struct rn_sim *sim = new_world(1);
+    assert_int_equal(rn_sim_run(sim, choose_backend, NULL), 0);
     assert_int_equal(rn_sim_descriptors(sim), 0);
-    assert_int_equal(rn_sim_mapped(sim), 0);
-    uint64_t hash = rn_sim_hash(sim);
     rn_sim_free(sim);
-    return hash;
 }
 
-static void test_runtime_is_the_same_twice(void **state)
+/* ---- What lies in an op before it is begun --------------------------------------------------- */
+
+struct dial {
+    struct rn_task task;
+    rn_co co;
+    struct rn_op op;
+    rn_stream stream;
+    struct rn_address address;
+    int garbage;
+};
+
+static enum rn_poll dial_run(struct rn_task *task, struct rn_cx *cx)
 {
-    static const struct rn_backend_vt *const all[] = {&rn_backend_sim, &rn_backend_epoll,
-                                                      &rn_backend_poll};
-    for (unsigned i = 0; i < RN_COUNT(all); i++) {
-        backend = all[i];
-        uint64_t hash = hash_of_run(1);
-        assert_int_equal(hash_of_run(1), hash);
-        assert_int_not_equal(hash_of_run(2), hash);
-    }
+    struct dial *dial = rn_container_of(task, struct dial, task);
+    RN_BEGIN(&dial->co);
+    assert_int_equal(rn_stream_open(&dial->stream, cx->worker, RN_IP4), 0);
+    memset(&dial->op, dial->garbage, sizeof dial->op);
+    rn_stream_connect(dial->stream, &dial->op, cx, &dial->address, rn_after(cx, RN_SECOND));
+    RN_AWAIT(&dial->co, &dial->op, cx);
+    assert_int_equal(dial->op.result, -RN_K_ECONNREFUSED);
+    memset(&dial->op, dial->garbage, sizeof dial->op);
+    rn_stream_close(dial->stream, &dial->op, cx);
+    RN_AWAIT(&dial->co, &dial->op, cx);
+    RN_END(&dial->co);
+}
+
+static void dial_nobody(void *context)
+{
+    const struct rn_runtime_options options = {.workers = 1, .backend = backend};
+    struct rn_runtime *runtime;
+    struct dial dial = {.task.poll = dial_run, .garbage = *(int *)context};
+    assert_int_equal(rn_address_parse(&dial.address, "127.0.0.1:9", 0), 0);
+    assert_int_equal(rn_runtime_start(&runtime, &options), 0);
+    assert_int_equal(rn_block_on_task(rn_runtime_worker(runtime, 0), &dial.task), 0);
+    rn_runtime_stop(runtime);
+    rn_runtime_join(runtime);
+    ended = true;
+}
+
+static void is_the_same_with_garbage(void)
+{
+    assert_int_equal(hash_of(4, dial_nobody, 0xFF), hash_of(4, dial_nobody, 0));
+}
+
+static void test_garbage_makes_no_difference(void **state)
+{
+    each_backend(is_the_same_with_garbage);
 }
 
 /* ---- Threads --------------------------------------------------------------------------------- */
@@ -179,6 +250,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runtime_is_the_same_twice),
+        cmocka_unit_test(test_kernel_without_io_uring),
+        cmocka_unit_test(test_garbage_makes_no_difference),
         cmocka_unit_test(test_as_many_threads_as_fit),
         cmocka_unit_test(test_threads_that_are_refused),
         cmocka_unit_test(test_thread_left_behind),
