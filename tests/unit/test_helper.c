@@ -112,6 +112,43 @@ static void a_worker_goes_on_while_a_call_blocks(void **state)
     net_each(results);
 }
 
+/* Started for nobody in particular, and once more from its own completion. */
+struct repeated {
+    struct call call;
+    unsigned completions;
+    bool over;
+};
+
+static void on_repeated(struct rn_op *op)
+{
+    struct repeated *repeated = op->owner;
+    assert_ptr_equal(rn_worker_current(), net_worker);
+    assert_int_equal(op->result, repeated->call.result);
+    if (++repeated->completions == 2) {
+        repeated->over = true;
+        return;
+    }
+    repeated->call.result++;
+    rn_helper_start(net_worker, &repeated->call.helped, RN_NEVER);
+    assert_int_equal(repeated->completions, 1); /* completions don't nest */
+}
+
+static void not_awaited(void)
+{
+    struct repeated repeated = {.call = {.go = 1, .result = 5}};
+    repeated.call.helped = (struct rn_helped){
+        .run = run_call, .op = {.complete = on_repeated, .owner = &repeated}};
+    rn_helper_start(net_worker, &repeated.call.helped, RN_NEVER);
+    assert_int_equal(repeated.completions, 0);
+    net_until(&repeated.over);
+}
+
+static void a_call_can_be_nobody_s(void **state)
+{
+    (void)state;
+    net_each(not_awaited);
+}
+
 /* As many as there are threads run, and what comes then waits. */
 static void fill_threads(struct one busy[THREADS])
 {
@@ -299,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_says_that_it_uses_helpers),
         cmocka_unit_test(a_worker_goes_on_while_a_call_blocks),
+        cmocka_unit_test(a_call_can_be_nobody_s),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(what_waits_can_be_cancelled),
         cmocka_unit_test(many_calls_of_many_workers),
