@@ -133,7 +133,7 @@ struct rn_scope {
     rn_waker waker;
     uint32_t count; /* children that have not ended: to be read */
     bool cancelled;
-    /* may be set: a child that ends with a negative result cancels the others */
+    /* may be set, once it is open: a child that ends with a negative result cancels the others */
     bool ends_on_error;
     int64_t result; /* the first negative result of a child, otherwise 0 */
 };
