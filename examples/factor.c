@@ -4,7 +4,9 @@
  * window, for 91 in another. (For computing that can't be interrupted see spell_server.) */
 #include "lines.h"
 
-enum { STEPS = 20000 };
+/* Some 10 us of them. A worker looks at its sockets after 256 tasks at the latest, and this may be
+ * the only one that is there to run. */
+enum { STEPS = 1000 };
 
 /* Appends a space and a factor. */
 static void append(char *text, uint64_t factor)
