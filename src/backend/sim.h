@@ -173,9 +173,12 @@ int rn_sim_descriptor(struct rn_sim *sim, struct rn_sim_file *file, int from);
 int rn_sim_close(struct rn_sim *sim, int fd);
 int rn_sim_open_error(struct rn_sim *sim);
 int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k_open_how *how);
-int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, struct rn_k_statx *info);
+int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, int flags, struct rn_k_statx *info);
 long rn_sim_getdents(struct rn_sim *sim, int fd, void *to, size_t len);
-int rn_sim_mkdir(struct rn_sim *sim, int dir, const char *path);
+int rn_sim_fstat(struct rn_sim *sim, struct rn_sim_file *file, void *to);
+uint32_t rn_sim_opened_for(struct rn_sim_file *file); /* O_RDWR and so on, O_APPEND */
+int rn_sim_mknod(struct rn_sim *sim, int dir, const char *path, uint32_t mode);
+int rn_sim_symlink(struct rn_sim *sim, const char *target, int dir, const char *path);
 int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory);
 int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir, const char *to,
                   bool replace);
@@ -195,6 +198,7 @@ void rn_sim_files_init(struct rn_sim *sim);
 extern const struct rn_sim_file_vt rn_sim_stream_vt;
 void rn_sim_send_buffer(struct rn_sim_socket *socket); /* has another size */
 int rn_sim_stream_new(struct rn_sim *sim, int family, bool nonblock);
+struct rn_sim_file *rn_sim_fifo(struct rn_sim *sim); /* open for both */
 int rn_sim_stream_pair(struct rn_sim *sim, bool pipe, int flags, int fds[2]);
 int rn_sim_listen(struct rn_sim *sim, struct rn_sim_file *file, int backlog);
 int rn_sim_accept(struct rn_sim *sim, struct rn_sim_file *file, bool nonblock);
@@ -212,7 +216,7 @@ int rn_sim_datagram_shutdown(struct rn_sim *sim, struct rn_sim_file *file, int h
 long rn_sim_datagram_send(struct rn_sim *sim, struct rn_sim_file *file, const void *from,
                           size_t len, const void *address, uint32_t address_len);
 long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
-                             void *address, uint32_t *address_len, bool *truncated);
+                             void *address, uint32_t *address_len, size_t *whole);
 
 /* backend/sim_name.c */
 void rn_sim_socket_init(struct rn_sim_socket *socket, const struct rn_sim_file_vt *vt, int family,

@@ -60,12 +60,13 @@ static int64_t receive(struct backend *backend, struct slot *slot, struct rn_sim
         struct rn_datagram *datagram = (void *)buf->data;
         buf->at = sizeof *datagram;
         datagram->address_len = sizeof datagram->address;
-        datagram->truncated = false;
+        size_t whole = 0;
         result = file->vt == &rn_sim_datagram_vt
                      ? rn_sim_datagram_receive(sim, file, datagram + 1, buf->cap - sizeof *datagram,
                                                datagram->address, &datagram->address_len,
-                                               &datagram->truncated)
+                                               &whole)
                      : file->vt->read(sim, file, datagram + 1, buf->cap - sizeof *datagram, -1);
+        datagram->truncated = whole > buf->cap - sizeof *datagram;
     }
     if (result >= stream) {
         slot->buf = buf;
@@ -143,16 +144,24 @@ static int64_t connect(struct rn_sim *sim, struct rn_op *op, struct rn_sim_file 
     return result == -RN_K_EINPROGRESS || result == -RN_K_EALREADY ? WAIT : result;
 }
 
+/* What would wait in the call, waits here. */
+static int64_t call_file(struct rn_sim *sim, const struct rn_file_call *call)
+{
+    struct rn_sim_file *file = rn_sim_file_at(sim, (int)call->args[0]);
+    bool waits = file && !file->nonblock;
+    if (waits) file->nonblock = true;
+    long result = rn_sim_file_call(sim, rn_file_call_numbers[call->kind], call->args);
+    if (waits) file->nonblock = false;
+    return waits && result == -RN_K_EAGAIN ? WAIT : result;
+}
+
 static int64_t attempt(struct backend *backend, struct slot *slot)
 {
     struct rn_sim *sim = backend->sim;
     struct rn_op *op = slot->op;
     struct rn_sim_file *file = rn_sim_file_at(sim, op->fd);
     if (op->code == RN_OP_NOP) return 0;
-    if (rn_is_file_call(op)) {
-        const struct rn_file_call *call = (const void *)op->arg.open.path;
-        return rn_sim_file_call(sim, rn_file_call_numbers[call->kind], call->args);
-    }
+    if (rn_is_file_call(op)) return call_file(sim, (const void *)op->arg.open.path);
     if (op->code == RN_OP_OPEN)
         return rn_sim_open(sim, op->fd, op->arg.open.path, (const void *)op->arg.open.how);
     if (op->code == RN_OP_CLOSE) return rn_sim_close(sim, op->fd);
@@ -204,9 +213,12 @@ static bool promising(struct backend *backend, const struct slot *slot)
     const struct rn_op *op = slot->op;
     if (slot->starved && pool->count - pool->used <= pool->reserve) return false;
     if (!slot->waits) return true;
-    struct rn_sim_file *file = rn_sim_file_at(sim, op->fd);
+    const struct rn_file_call *call = (const void *)op->arg.open.path;
+    bool named = rn_is_file_call(op);
+    struct rn_sim_file *file = rn_sim_file_at(sim, named ? (int)call->args[0] : op->fd);
     if (!file) return true;
-    uint32_t events = op->code == RN_OP_POLL          ? op->arg.events
+    uint32_t events = named                        ? READ_SIDE
+                      : op->code == RN_OP_POLL     ? op->arg.events
                       : write_side >> op->code & 1 ? (uint32_t)WRITE_SIDE
                                                       : (uint32_t)READ_SIDE;
     return file->vt->poll(sim, file) & (events | ALWAYS);

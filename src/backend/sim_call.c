@@ -61,7 +61,8 @@ static long do_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, size
         sim->peeking = flags & RN_K_MSG_PEEK;
         long result = file->vt->read(sim, file, (uint8_t *)to + done, len - done, offset);
         sim->peeking = false;
-        bool wait = blocks(file, flags), more = flags & RN_K_MSG_WAITALL;
+        bool wait = blocks(file, flags);
+        bool more = (flags & (RN_K_MSG_WAITALL | RN_K_MSG_PEEK)) == RN_K_MSG_WAITALL;
         if (result > 0) done += (size_t)result;
         if (result == 0 || (result > 0 && (done == len || !wait || !more))) return (long)done;
         if (result < 0 && (result != -RN_K_EAGAIN || !wait)) return done ? (long)done : result;
@@ -85,10 +86,10 @@ static long do_send(struct rn_sim *sim, struct rn_sim_file *file, const void *fr
 
 /* With the sender, if it is asked for: of a stream there is none. */
 static long do_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
-                       long flags, void *address, uint32_t *address_len, bool *truncated)
+                       long flags, void *address, uint32_t *address_len, size_t *whole)
 {
     rn_ns deadline = patience(sim, file, false);
-    *truncated = false;
+    *whole = 0;
     if (!rn_sim_socket_of(file)) return -RN_K_ENOTSOCK;
     if (file->vt == &rn_sim_stream_vt) {
         if (address && address_len) *address_len = 0;
@@ -97,8 +98,9 @@ static long do_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, s
     for (;;) {
         sim->peeking = flags & RN_K_MSG_PEEK;
         long result =
-            rn_sim_datagram_receive(sim, file, to, len, address, address_len, truncated);
+            rn_sim_datagram_receive(sim, file, to, len, address, address_len, whole);
         sim->peeking = false;
+        if (result >= 0 && flags & RN_K_MSG_TRUNC) return (long)*whole;
         if (result != -RN_K_EAGAIN || !blocks(file, flags)) return result;
         if (!rn_sim_wait_for(sim, file, READ, deadline) && sim->now >= deadline) return result;
     }
@@ -127,22 +129,22 @@ static long do_recvmsg(struct rn_sim *sim, struct rn_sim_file *file, struct rn_k
                        long flags)
 {
     static uint8_t bytes[MESSAGE_MAX];
-    size_t len = 0, done = 0;
-    bool truncated;
+    size_t len = 0, done = 0, whole;
     for (size_t i = 0; i < message->msg_iovlen; i++) len += message->msg_iov[i].iov_len;
     if (len > sizeof bytes) len = sizeof bytes;
     uint32_t name_len = (uint32_t)message->msg_namelen;
-    long got = do_receive(sim, file, bytes, len, flags, message->msg_name, &name_len, &truncated);
+    long got = do_receive(sim, file, bytes, len, flags, message->msg_name, &name_len, &whole);
     if (got < 0) return got;
-    for (size_t i = 0; i < message->msg_iovlen && done < (size_t)got; i++) {
+    size_t there = (size_t)got < len ? (size_t)got : len;
+    for (size_t i = 0; i < message->msg_iovlen && done < there; i++) {
         size_t part = message->msg_iov[i].iov_len;
-        if (part > (size_t)got - done) part = (size_t)got - done;
+        if (part > there - done) part = there - done;
         memcpy(message->msg_iov[i].iov_base, bytes + done, part);
         done += part;
     }
     message->msg_namelen = (int32_t)name_len;
     message->msg_controllen = 0;
-    message->msg_flags = truncated ? RN_K_MSG_TRUNC : 0;
+    message->msg_flags = whole > len ? RN_K_MSG_TRUNC : 0;
     return got;
 }
 
@@ -215,11 +217,13 @@ static long do_connect(struct rn_sim *sim, struct rn_sim_file *file, const struc
     }
 }
 
-static long do_socket(struct rn_sim *sim, long family, long type)
+static long do_socket(struct rn_sim *sim, long family, long type, long protocol)
 {
     bool nonblock = type & RN_K_SOCK_NONBLOCK;
+    long usual = (type & 0xf) == RN_K_SOCK_DGRAM ? RN_K_IPPROTO_UDP : RN_K_IPPROTO_TCP;
     if (family != RN_K_AF_INET && family != RN_K_AF_INET6 && family != RN_K_AF_UNIX)
         return -RN_K_EAFNOSUPPORT;
+    if (protocol && (family == RN_K_AF_UNIX || protocol != usual)) return -RN_K_EPROTONOSUPPORT;
     switch (type & 0xf) {
     case RN_K_SOCK_STREAM: return rn_sim_stream_new(sim, (int)family, nonblock);
     case RN_K_SOCK_DGRAM: return rn_sim_datagram_new(sim, (int)family, nonblock);
@@ -243,7 +247,8 @@ static long do_fcntl(struct rn_sim *sim, struct rn_sim_file *file, long command,
     case RN_K_F_DUPFD:
     case RN_K_F_DUPFD_CLOEXEC: return rn_sim_descriptor(sim, file, (int)argument);
     case RN_K_F_GETFD: return RN_K_FD_CLOEXEC; /* nothing is ever executed */
-    case RN_K_F_GETFL: return RN_K_O_RDWR | (file->nonblock ? RN_K_O_NONBLOCK : 0);
+    case RN_K_F_GETFL:
+        return rn_sim_opened_for(file) | (file->nonblock ? RN_K_O_NONBLOCK : 0);
     case RN_K_F_SETFL: file->nonblock = argument & RN_K_O_NONBLOCK; return 0;
     case RN_K_F_SETFD: return 0;
     default: return -RN_K_EINVAL;
@@ -259,6 +264,15 @@ static long do_limit(struct rn_sim *sim, const struct args *args)
     if (!set) return 0;
     if (set->rlim_cur > sim->options.descriptors) return -RN_K_EPERM;
     sim->descriptor_limit = (uint32_t)set->rlim_cur;
+    return 0;
+}
+
+static bool never(struct rn_sim *sim, void *argument) { return false; }
+
+static long do_sleep(struct rn_sim *sim, const struct rn_k_timespec *time)
+{
+    rn_ns deadline = deadline_of(sim, time);
+    rn_sim_wait(sim, never, NULL, deadline);
     return 0;
 }
 
@@ -281,7 +295,7 @@ static long do_random(struct rn_sim *sim, uint8_t *to, size_t len)
 static long on_file(struct rn_sim *sim, long nr, const struct args *args)
 {
     struct rn_sim_file *file = args->file;
-    bool truncated;
+    size_t whole;
     if (!file) return -RN_K_EBADF;
     switch (nr) {
     case RN_NR_READ: return do_read(sim, file, (void *)args->b, (size_t)args->c, -1, 0);
@@ -293,7 +307,7 @@ static long on_file(struct rn_sim *sim, long nr, const struct args *args)
                        (uint32_t)args->f);
     case RN_NR_RECVFROM:
         return do_receive(sim, file, (void *)args->b, (size_t)args->c, args->d, (void *)args->e,
-                          (void *)args->f, &truncated);
+                          (void *)args->f, &whole);
     case RN_NR_SENDMSG: return do_sendmsg(sim, file, (void *)args->b, args->c);
     case RN_NR_RECVMSG: return do_recvmsg(sim, file, (void *)args->b, args->c);
     case RN_NR_SENDMMSG: return do_sendmmsg(sim, file, (void *)args->b, args->c, args->d);
@@ -315,6 +329,7 @@ static long on_file(struct rn_sim *sim, long nr, const struct args *args)
     case RN_NR_GETSOCKOPT:
         return rn_sim_getsockopt(sim, file, (int)args->b, (int)args->c, (void *)args->d,
                                  (uint32_t *)args->e);
+    case RN_NR_FSTAT: return rn_sim_fstat(sim, file, (void *)args->b);
     case RN_NR_FCNTL: return do_fcntl(sim, file, args->b, args->c);
     default: return -RN_K_ENOSYS;
     }
@@ -330,8 +345,12 @@ static long on_names(struct rn_sim *sim, long nr, const struct args *args)
     case RN_NR_OPENAT2:
         if (rn_sim_chance(sim, sim->options.faults.interrupt)) return -RN_K_EAGAIN;
         return rn_sim_open(sim, dir, path, (void *)args->c);
-    case RN_NR_STATX: return rn_sim_statx(sim, dir, path, (void *)args->e);
-    case RN_NR_MKDIRAT: return rn_sim_mkdir(sim, dir, path);
+    case RN_NR_STATX: return rn_sim_statx(sim, dir, path, (int)args->c, (void *)args->e);
+    case RN_NR_MKDIRAT:
+        return rn_sim_mknod(sim, dir, path, RN_K_S_IFDIR | (uint32_t)(args->c & 0755));
+    case RN_NR_MKNODAT: return rn_sim_mknod(sim, dir, path, (uint32_t)args->c);
+    case RN_NR_SYMLINKAT:
+        return rn_sim_symlink(sim, (const char *)args->a, (int)args->b, (const char *)args->c);
     case RN_NR_UNLINKAT: return rn_sim_unlink(sim, dir, path, args->c & RN_K_AT_REMOVEDIR);
     case RN_NR_RENAMEAT2:
         return rn_sim_rename(sim, dir, path, (int)args->c, (void *)args->d,
@@ -370,7 +389,7 @@ static long answer(struct rn_sim *sim, long nr, const struct args *args)
 {
     const struct rn_k_timespec *limit;
     switch (nr) {
-    case RN_NR_SOCKET: return do_socket(sim, args->a, args->b);
+    case RN_NR_SOCKET: return do_socket(sim, args->a, args->b, args->c);
     case RN_NR_SOCKETPAIR: return do_pair(sim, args);
     case RN_NR_PIPE2: return rn_sim_stream_pair(sim, true, (int)args->b, (int *)args->a);
     case RN_NR_EVENTFD2: return rn_sim_eventfd(sim, (uint32_t)args->a, (int)args->b);
@@ -392,6 +411,7 @@ static long answer(struct rn_sim *sim, long nr, const struct args *args)
         limit = (args->b & ~RN_K_FUTEX_PRIVATE_FLAG) == RN_K_FUTEX_WAIT ? (void *)args->d : NULL;
         return rn_sim_futex(sim, (uint32_t *)args->a, (int)args->b, (uint32_t)args->c,
                             deadline_of(sim, limit));
+    case RN_NR_NANOSLEEP: return do_sleep(sim, (void *)args->a);
     case RN_NR_PRLIMIT64: return do_limit(sim, args);
     case RN_NR_CLOCK_GETTIME: return do_clock(sim, args->a, (void *)args->b);
     case RN_NR_GETRANDOM: return do_random(sim, (void *)args->a, (size_t)args->b);

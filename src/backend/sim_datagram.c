@@ -224,19 +224,20 @@ static void tell_senders(struct rn_sim *sim)
 }
 
 long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
-                             void *address, uint32_t *address_len, bool *truncated)
+                             void *address, uint32_t *address_len, size_t *whole)
 {
     struct rn_sim_datagrams *socket = (struct rn_sim_datagrams *)file;
     struct datagram *datagram = socket->queue;
     if (socket->base.error) return take_error(socket);
     if (!datagram) return socket->shut ? 0 : -RN_K_EAGAIN;
-    *truncated = datagram->len > len;
+    *whole = datagram->len;
     if (datagram->len < len) len = datagram->len;
     memcpy(to, datagram->bytes, len);
     if (address) {
         uint32_t part = datagram->from.len < *address_len ? datagram->from.len : *address_len;
         memcpy(address, datagram->from.bytes, part);
-        *address_len = datagram->from.len;
+        bool named = datagram->from.len > sizeof(uint16_t);
+        *address_len = named ? datagram->from.len : 0;
     }
     if (sim->peeking) return (long)len;
     socket->queue = datagram->next;
@@ -250,9 +251,9 @@ long rn_sim_datagram_receive(struct rn_sim *sim, struct rn_sim_file *file, void 
 static long datagram_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, size_t len,
                           int64_t offset)
 {
-    bool truncated;
+    size_t whole;
     return offset >= 0 ? -RN_K_ESPIPE
-                       : rn_sim_datagram_receive(sim, file, to, len, NULL, NULL, &truncated);
+                       : rn_sim_datagram_receive(sim, file, to, len, NULL, NULL, &whole);
 }
 
 static long datagram_write(struct rn_sim *sim, struct rn_sim_file *file, const void *from,

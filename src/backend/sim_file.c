@@ -4,7 +4,12 @@
  */
 #include "backend/sim.h"
 
-enum { PAGE = 4096, PAGE_LISTS = 64, NAME_MAX = 64, SEND_MAX = 65536 };
+enum {
+    STATUS_SIZE = 128, PAGE = 4096, PAGE_LISTS = 64, NAME_MAX = 64, SEND_MAX = 65536,
+    FIRST = 3, /* descriptor; those before it are there from the beginning, and aren't counted */
+    LINKS_MAX = 8, PATH_MAX = 256,
+    ACCESS = RN_K_O_WRONLY | RN_K_O_RDWR,
+};
 
 struct page {
     struct page *next;
@@ -16,8 +21,9 @@ struct page {
 struct rn_sim_node {
     struct rn_sim_node *parent, *first, *next; /* above, below, beside */
     char name[NAME_MAX];
-    bool directory;
-    bool socket;
+    uint32_t mode;            /* inode(7) */
+    char *target;             /* of a symbolic link */
+    struct rn_sim_file *fifo; /* while it is open */
     uint64_t inode;
     uint64_t size;
     rn_ns modified;
@@ -29,12 +35,20 @@ struct opened {
     struct rn_sim_file file;
     struct rn_sim_node *node;
     uint64_t offset;
+    uint32_t flags; /* O_RDONLY and so on, O_APPEND */
 };
 
 struct counter {
     struct rn_sim_file file;
     uint64_t value;
 };
+
+static bool is(const struct rn_sim_node *node, uint32_t type)
+{
+    return (node->mode & RN_K_S_IFMT) == type;
+}
+
+static bool is_directory(const struct rn_sim_node *node) { return is(node, RN_K_S_IFDIR); }
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
@@ -46,7 +60,7 @@ struct rn_sim_file *rn_sim_file_at(struct rn_sim *sim, int fd)
 /* The lowest that is free, as POSIX has it: a closed one comes back at once. */
 int rn_sim_descriptor(struct rn_sim *sim, struct rn_sim_file *file, int from)
 {
-    for (unsigned fd = (unsigned)(from > 3 ? from : 3); fd < sim->descriptor_limit; fd++) {
+    for (unsigned fd = (unsigned)(from > FIRST ? from : FIRST); fd < sim->descriptor_limit; fd++) {
         if (sim->files[fd]) continue;
         sim->files[fd] = file;
         file->descriptors++;
@@ -61,7 +75,7 @@ int rn_sim_close(struct rn_sim *sim, int fd)
     struct rn_sim_file *file = rn_sim_file_at(sim, fd);
     if (!file) return -RN_K_EBADF;
     sim->files[fd] = NULL;
-    sim->descriptors--;
+    if (fd >= FIRST) sim->descriptors--;
     if (--file->descriptors) return 0;
     file->closed = true;
     rn_sim_unwatch(sim, file, -1);
@@ -157,7 +171,8 @@ static long opened_read(struct rn_sim *sim, struct rn_sim_file *file, void *to, 
                         int64_t offset)
 {
     struct opened *opened = (struct opened *)file;
-    if (opened->node->directory) return -RN_K_EISDIR;
+    if ((opened->flags & ACCESS) == RN_K_O_WRONLY) return -RN_K_EBADF;
+    if (is_directory(opened->node)) return -RN_K_EISDIR;
     if (rn_sim_chance(sim, sim->options.faults.io)) return -RN_K_EIO;
     if (len > 1 && rn_sim_chance(sim, sim->options.faults.partial))
         len = 1 + rn_sim_random(sim, len);
@@ -172,6 +187,8 @@ static long opened_write(struct rn_sim *sim, struct rn_sim_file *file, const voi
 {
     struct opened *opened = (struct opened *)file;
     struct rn_sim_node *node = opened->node;
+    if ((opened->flags & ACCESS) == RN_K_O_RDONLY) return -RN_K_EBADF;
+    if (opened->flags & RN_K_O_APPEND) opened->offset = node->size;
     uint64_t at = offset < 0 ? opened->offset : (uint64_t)offset;
     for (size_t done = 0; done < len;) {
         size_t begin = (at + done) % PAGE, part = PAGE - begin;
@@ -198,12 +215,29 @@ static struct opened *opened_at(struct rn_sim *sim, int fd)
     return file && file->vt == &opened_vt ? (struct opened *)file : NULL;
 }
 
-static int open_node(struct rn_sim *sim, struct rn_sim_node *node)
+uint32_t rn_sim_opened_for(struct rn_sim_file *file)
+{
+    return file->vt == &opened_vt ? ((struct opened *)file)->flags : RN_K_O_RDWR;
+}
+
+static struct opened *make_opened(struct rn_sim *sim, struct rn_sim_node *node, uint64_t flags)
 {
     struct opened *opened = rn_sim_alloc(sim, sizeof *opened);
     opened->file.vt = &opened_vt;
     opened->node = node;
-    return rn_sim_descriptor(sim, &opened->file, 0);
+    opened->flags = flags & (ACCESS | RN_K_O_APPEND);
+    return opened;
+}
+
+static int open_node(struct rn_sim *sim, struct rn_sim_node *node, uint64_t flags)
+{
+    if (is(node, RN_K_S_IFSOCK)) return -RN_K_ENXIO;
+    if (is(node, RN_K_S_IFIFO)) {
+        if (!node->fifo || node->fifo->closed) node->fifo = rn_sim_fifo(sim);
+        return rn_sim_descriptor(sim, node->fifo, 0);
+    }
+    if (is_directory(node) && flags & ACCESS) return -RN_K_EISDIR;
+    return rn_sim_descriptor(sim, &make_opened(sim, node, flags)->file, 0);
 }
 
 /* What is behind the new end reads as zeros should the file grow again. */
@@ -234,7 +268,8 @@ long rn_sim_seek(struct rn_sim *sim, int fd, int64_t offset, int whence)
     struct opened *opened = opened_at(sim, fd);
     if (!opened) return rn_sim_file_at(sim, fd) ? -RN_K_ESPIPE : -RN_K_EBADF;
     if (whence == 1) offset += (int64_t)opened->offset;
-    if (whence > 1 || offset < 0) return -RN_K_EINVAL;
+    if (whence == RN_K_SEEK_END) offset += (int64_t)opened->node->size;
+    if (whence > RN_K_SEEK_END || offset < 0) return -RN_K_EINVAL;
     opened->offset = (uint64_t)offset;
     return offset;
 }
@@ -263,13 +298,13 @@ static struct rn_sim_node *child(struct rn_sim_node *node, const char *name, siz
 }
 
 static struct rn_sim_node *make_node(struct rn_sim *sim, struct rn_sim_node *parent,
-                                     const char *name, bool directory)
+                                     const char *name, uint32_t mode)
 {
     struct rn_sim_node *node = rn_sim_alloc(sim, sizeof *node);
     size_t len = strlen(name);
     if (len >= sizeof node->name) len = sizeof node->name - 1;
     memcpy(node->name, name, len);
-    node->directory = directory;
+    node->mode = mode;
     node->parent = parent;
     node->inode = ++sim->inodes;
     node->modified = sim->now;
@@ -280,103 +315,165 @@ static struct rn_sim_node *make_node(struct rn_sim *sim, struct rn_sim_node *par
     return node;
 }
 
-void rn_sim_files_init(struct rn_sim *sim) { sim->root = make_node(sim, NULL, "", true); }
+void rn_sim_files_init(struct rn_sim *sim)
+{
+    sim->root = make_node(sim, NULL, "", RN_K_S_IFDIR | 0755);
+    struct rn_sim_node *node = make_node(sim, NULL, "standard", RN_K_S_IFREG | 0600);
+    struct opened *standard = make_opened(sim, node, RN_K_O_RDWR);
+    for (unsigned fd = 0; fd < FIRST; fd++) sim->files[fd] = &standard->file;
+    standard->file.descriptors = FIRST;
+}
+
+/* Where a path begins: at the root, or at an open directory. */
+static int begin(struct rn_sim *sim, int dir, const char *path, struct rn_sim_node **node)
+{
+    const struct opened *opened = opened_at(sim, dir);
+    *node = sim->root;
+    if (dir == RN_K_AT_FDCWD || *path == '/') return 0;
+    if (!opened) return rn_sim_file_at(sim, dir) ? -RN_K_ENOTDIR : -RN_K_EBADF;
+    *node = opened->node;
+    return 0;
+}
+
+/* What a link stands for, and what follows it in the path: in the place of both. */
+static int replace(const struct rn_sim_node *link, const char *rest, char *path)
+{
+    size_t len = strlen(link->target), more = strlen(rest);
+    if (len + more >= PATH_MAX) return -RN_K_ENAMETOOLONG;
+    memmove(path + len, rest, more + 1); /* the rest may stand in it */
+    memcpy(path, link->target, len);
+    return 0;
+}
 
 /* Walks to where the last name of the path stands: its directory and the name, which may be empty.
- * A negative error. */
-static int walk(struct rn_sim *sim, int dir, const char *path, bool beneath,
-                struct rn_sim_node **found, const char **name)
+ * That of a link is no last name when it is followed. A negative error. */
+struct walk {
+    struct rn_sim_node *node;
+    const char *name;
+    char path[PATH_MAX]; /* with a link in it */
+};
+
+static int walk_on(struct rn_sim *sim, struct walk *walk, const char *path, uint64_t resolve,
+                   bool follow)
 {
-    struct opened *opened = opened_at(sim, dir);
-    struct rn_sim_node *node = sim->root;
-    if (dir != RN_K_AT_FDCWD && *path != '/') {
-        if (!opened) return rn_sim_file_at(sim, dir) ? -RN_K_ENOTDIR : -RN_K_EBADF;
-        node = opened->node;
-    }
-    struct rn_sim_node *const top = node;
+    struct rn_sim_node *const top = walk->node, *next;
+    bool beneath = resolve & RN_K_RESOLVE_BENEATH;
+    unsigned links = 0;
     if (*path == '/' && beneath) return -RN_K_EXDEV;
     for (;;) {
         while (*path == '/') path++;
         size_t len = 0;
         while (path[len] && path[len] != '/') len++;
-        if (len && !node->directory) return -RN_K_ENOTDIR;
+        if (len && !is_directory(walk->node)) return -RN_K_ENOTDIR;
+        if (len >= NAME_MAX) return -RN_K_ENAMETOOLONG;
         if (len == 2 && memcmp(path, "..", 2) == 0) {
-            if (node == top && beneath) return -RN_K_EXDEV;
-            if (node->parent) node = node->parent;
+            if (walk->node == top && beneath) return -RN_K_EXDEV;
+            if (walk->node->parent) walk->node = walk->node->parent;
         } else if (len != 1 || *path != '.') {
-            if (!path[len]) {
-                *found = node;
-                *name = path;
+            next = len ? child(walk->node, path, len) : NULL;
+            bool last = !path[len], link = next && next->target && (follow || !last);
+            if (last && !link) {
+                walk->name = path;
                 return 0;
             }
-            node = child(node, path, len);
-            if (!node) return -RN_K_ENOENT;
+            if (!next) return -RN_K_ENOENT;
+            if (link) {
+                if (resolve & RN_K_RESOLVE_NO_SYMLINKS || ++links > LINKS_MAX) return -RN_K_ELOOP;
+                if (replace(next, path + len, walk->path) < 0) return -RN_K_ENAMETOOLONG;
+                path = walk->path;
+                if (*path == '/' && beneath) return -RN_K_EXDEV;
+                if (*path == '/') walk->node = sim->root;
+                continue;
+            }
+            walk->node = next;
         }
         path += len;
     }
 }
 
-static int look_up(struct rn_sim *sim, int dir, const char *path, struct rn_sim_node **node)
+static int walk_to(struct rn_sim *sim, int dir, const char *path, bool follow, struct walk *walk)
 {
-    const char *name;
-    int result = walk(sim, dir, path, false, node, &name);
-    if (result < 0 || !*name) return result;
-    *node = child(*node, name, strlen(name));
+    int result = begin(sim, dir, path, &walk->node);
+    return result < 0 ? result : walk_on(sim, walk, path, 0, follow);
+}
+
+static int look_up(struct rn_sim *sim, int dir, const char *path, bool follow,
+                   struct rn_sim_node **node)
+{
+    struct walk walk;
+    int result = walk_to(sim, dir, path, follow, &walk);
+    if (result < 0) return result;
+    *node = *walk.name ? child(walk.node, walk.name, strlen(walk.name)) : walk.node;
     return *node ? 0 : -RN_K_ENOENT;
 }
 
 int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k_open_how *how)
 {
-    struct rn_sim_node *node;
-    const char *name;
+    struct walk walk;
     int result = rn_sim_open_error(sim);
+    bool exclusive = (how->flags & RN_K_O_EXCL) && (how->flags & RN_K_O_CREAT);
+    bool follow = !exclusive && !(how->flags & RN_K_O_NOFOLLOW);
+    if (result == 0) result = begin(sim, dir, path, &walk.node);
+    if (result == 0) result = walk_on(sim, &walk, path, how->resolve, follow);
     if (result < 0) return result;
-    result = walk(sim, dir, path, how->resolve & RN_K_RESOLVE_BENEATH, &node, &name);
-    if (result < 0) return result;
-    if (*name) {
-        struct rn_sim_node *parent = node;
-        node = child(parent, name, strlen(name));
-        if (node && (how->flags & RN_K_O_EXCL)) return -RN_K_EEXIST;
+    struct rn_sim_node *node = walk.node;
+    if (*walk.name) {
+        node = child(walk.node, walk.name, strlen(walk.name));
+        if (node && exclusive) return -RN_K_EEXIST;
+        if (node && node->target) return -RN_K_ELOOP;
         if (!node && !(how->flags & RN_K_O_CREAT)) return -RN_K_ENOENT;
-        if (!node) node = make_node(sim, parent, name, false);
+        if (!node)
+            node = make_node(sim, walk.node, walk.name,
+                             RN_K_S_IFREG | (uint32_t)(how->mode & 0755));
     }
-    if ((how->flags & RN_K_O_DIRECTORY) && !node->directory) return -RN_K_ENOTDIR;
-    if (how->flags & RN_K_O_TRUNC) resize(sim, node, 0);
-    return open_node(sim, node);
+    if ((how->flags & RN_K_O_DIRECTORY) && !is_directory(node)) return -RN_K_ENOTDIR;
+    if (how->flags & RN_K_O_TRUNC && is(node, RN_K_S_IFREG)) resize(sim, node, 0);
+    return open_node(sim, node, how->flags);
+}
+
+/* A new node of any type. */
+static int make_at(struct rn_sim *sim, int dir, const char *path, uint32_t mode,
+                   struct rn_sim_node **node)
+{
+    struct walk walk;
+    int result = walk_to(sim, dir, path, false, &walk);
+    if (result < 0) return result;
+    if (!*walk.name || child(walk.node, walk.name, strlen(walk.name))) return -RN_K_EEXIST;
+    *node = make_node(sim, walk.node, walk.name, mode);
+    return 0;
+}
+
+int rn_sim_mknod(struct rn_sim *sim, int dir, const char *path, uint32_t mode)
+{
+    struct rn_sim_node *node;
+    return make_at(sim, dir, path, mode, &node);
+}
+
+int rn_sim_symlink(struct rn_sim *sim, const char *target, int dir, const char *path)
+{
+    struct rn_sim_node *node;
+    int result = make_at(sim, dir, path, RN_K_S_IFLNK | 0777, &node);
+    if (result < 0) return result;
+    node->size = strlen(target);
+    node->target = rn_sim_alloc(sim, node->size + 1);
+    memcpy(node->target, target, node->size);
+    return 0;
 }
 
 int rn_sim_make_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
 {
-    struct rn_sim_node *parent;
-    const char *name;
-    int result = walk(sim, RN_K_AT_FDCWD, path, false, &parent, &name);
-    if (result < 0) return result;
-    if (!*name || child(parent, name, strlen(name))) return -RN_K_EEXIST;
-    *node = make_node(sim, parent, name, false);
-    (*node)->socket = true;
-    return 0;
+    return make_at(sim, RN_K_AT_FDCWD, path, RN_K_S_IFSOCK | 0755, node);
 }
 
 int rn_sim_find_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
 {
-    int result = look_up(sim, RN_K_AT_FDCWD, path, node);
-    return result < 0 || (*node)->socket ? result : -RN_K_ECONNREFUSED;
+    int result = look_up(sim, RN_K_AT_FDCWD, path, true, node);
+    return result < 0 || is(*node, RN_K_S_IFSOCK) ? result : -RN_K_ECONNREFUSED;
 }
 
 int rn_sim_memfd(struct rn_sim *sim)
 {
-    return open_node(sim, make_node(sim, NULL, "memfd", false));
-}
-
-int rn_sim_mkdir(struct rn_sim *sim, int dir, const char *path)
-{
-    struct rn_sim_node *node;
-    const char *name;
-    int result = walk(sim, dir, path, false, &node, &name);
-    if (result < 0) return result;
-    if (!*name || child(node, name, strlen(name))) return -RN_K_EEXIST;
-    make_node(sim, node, name, true);
-    return 0;
+    return open_node(sim, make_node(sim, NULL, "memfd", RN_K_S_IFREG | 0777), RN_K_O_RDWR);
 }
 
 static void unlink_node(struct rn_sim_node *node)
@@ -389,10 +486,10 @@ static void unlink_node(struct rn_sim_node *node)
 int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory)
 {
     struct rn_sim_node *node;
-    int result = look_up(sim, dir, path, &node);
+    int result = look_up(sim, dir, path, false, &node);
     if (result < 0) return result;
-    if (directory && !node->directory) return -RN_K_ENOTDIR;
-    if (!directory && node->directory) return -RN_K_EISDIR;
+    if (directory && !is_directory(node)) return -RN_K_ENOTDIR;
+    if (!directory && is_directory(node)) return -RN_K_EISDIR;
     if (!node->parent) return -RN_K_EBUSY;
     if (node->first) return -RN_K_ENOTEMPTY;
     unlink_node(node);
@@ -402,19 +499,21 @@ int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory)
 int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir, const char *to,
                   bool replace)
 {
-    struct rn_sim_node *node, *parent;
-    const char *name;
-    int result = look_up(sim, from_dir, from, &node);
-    if (result == 0) result = walk(sim, to_dir, to, false, &parent, &name);
+    struct rn_sim_node *node;
+    struct walk walk;
+    int result = look_up(sim, from_dir, from, false, &node);
+    if (result == 0) result = walk_to(sim, to_dir, to, false, &walk);
     if (result < 0) return result;
+    struct rn_sim_node *parent = walk.node;
+    const char *name = walk.name;
     if (!node->parent || !*name) return -RN_K_EBUSY;
     for (struct rn_sim_node *above = parent; above; above = above->parent)
         if (above == node) return -RN_K_EINVAL;
     struct rn_sim_node *old = child(parent, name, strlen(name));
     if (old && !replace) return -RN_K_EEXIST;
     if (old == node) return 0;
-    if (old && old->directory != node->directory)
-        return old->directory ? -RN_K_EISDIR : -RN_K_ENOTDIR;
+    if (old && is_directory(old) != is_directory(node))
+        return is_directory(old) ? -RN_K_EISDIR : -RN_K_ENOTDIR;
     if (old && old->first) return -RN_K_ENOTEMPTY;
     if (old) unlink_node(old);
     unlink_node(node);
@@ -428,14 +527,14 @@ int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir
     return 0;
 }
 
-int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, struct rn_k_statx *info)
+int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, int flags, struct rn_k_statx *info)
 {
     struct rn_sim_node *node;
-    int result = look_up(sim, dir, path, &node);
+    int result = look_up(sim, dir, path, !(flags & RN_K_AT_SYMLINK_NOFOLLOW), &node);
     if (result < 0) return result;
     memset(info, 0, sizeof *info);
     info->stx_mask = RN_K_STATX_BASIC_STATS;
-    info->stx_mode = node->directory ? RN_K_S_IFDIR | 0755 : RN_K_S_IFREG | 0644;
+    info->stx_mode = (uint16_t)node->mode;
     info->stx_ino = node->inode;
     info->stx_size = node->size;
     info->stx_mtime.tv_sec = RN_SIM_EPOCH + (int64_t)(node->modified / RN_SECOND);
@@ -443,11 +542,39 @@ int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, struct rn_k_stat
     return 0;
 }
 
+/* struct stat of stat(2), up to the size. */
+struct status {
+    uint64_t device, inode;
+#ifdef __x86_64__
+    uint64_t links;
+    uint32_t mode, user, group, unused;
+    uint64_t special;
+#else
+    uint32_t mode, links, user, group;
+    uint64_t special, unused;
+#endif
+    int64_t size;
+};
+
+int rn_sim_fstat(struct rn_sim *sim, struct rn_sim_file *file, void *to)
+{
+    struct opened *opened = file->vt == &opened_vt ? (struct opened *)file : NULL;
+    struct status *status = to;
+    memset(status, 0, STATUS_SIZE);
+    status->links = 1;
+    status->mode = opened                     ? opened->node->mode
+                   : rn_sim_socket_of(file) ? RN_K_S_IFSOCK | 0777u
+                                              : RN_K_S_IFIFO | 0600u;
+    if (opened) status->inode = opened->node->inode;
+    if (opened) status->size = (int64_t)opened->node->size;
+    return 0;
+}
+
 long rn_sim_getdents(struct rn_sim *sim, int fd, void *to, size_t len)
 {
     struct opened *opened = opened_at(sim, fd);
     if (!opened) return -RN_K_EBADF;
-    if (!opened->node->directory) return -RN_K_ENOTDIR;
+    if (!is_directory(opened->node)) return -RN_K_ENOTDIR;
     struct rn_sim_node *node = opened->node->first;
     for (uint64_t i = 0; node && i < opened->offset; i++) node = node->next;
     size_t done = 0;
@@ -458,7 +585,7 @@ long rn_sim_getdents(struct rn_sim *sim, int fd, void *to, size_t len)
         entry->d_ino = node->inode;
         entry->d_off = (int64_t)++opened->offset;
         entry->d_reclen = (uint16_t)size;
-        entry->d_type = node->directory ? RN_K_DT_DIR : RN_K_DT_REG;
+        entry->d_type = (uint8_t)(node->mode >> 12); /* DT_ of what it is, readdir(3) */
         memcpy(entry->d_name, node->name, name);
         done += size;
     }

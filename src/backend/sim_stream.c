@@ -236,11 +236,11 @@ static long stream_write(struct rn_sim *sim, struct rn_sim_file *file, const voi
     struct rn_sim_stream *stream = (struct rn_sim_stream *)file;
     struct half *out = stream->out;
     if (offset >= 0) return -RN_K_ESPIPE;
+    if (out && local(stream) && out->to->base.file.closed) return -RN_K_EPIPE;
     if (stream->base.error) return take_error(stream);
     if (stream->state == CONNECTING) return -RN_K_EAGAIN;
     if (!out) return stream->base.family ? -RN_K_EPIPE : -RN_K_EBADF;
-    if (stream->reset || stream->shut_write || (local(stream) && out->to->base.file.closed))
-        return -RN_K_EPIPE;
+    if (stream->reset || stream->shut_write) return -RN_K_EPIPE;
     size_t take = room(out);
     if (take > len) take = len;
     if (take > 1 && rn_sim_chance(sim, sim->options.faults.partial)) {
@@ -520,6 +520,14 @@ static void disconnect(struct rn_sim *sim, struct rn_sim_stream *stream)
     struct rn_sim_stream **link = &sim->streams;
     while (*link && *link != stream) link = &(*link)->next_connected;
     if (*link) *link = stream->next_connected;
+}
+
+struct rn_sim_file *rn_sim_fifo(struct rn_sim *sim)
+{
+    struct rn_sim_stream *both = make(sim, 0, false);
+    both->state = CONNECTED;
+    join(sim, both, both);
+    return &both->base.file;
 }
 
 static void hang_up(struct rn_sim *sim, struct rn_sim_stream *stream)

@@ -26,6 +26,7 @@
 #define RN_K_ESRCH                         3
 #define RN_K_EINTR                         4
 #define RN_K_EIO                           5
+#define RN_K_ENXIO                         6
 #define RN_K_E2BIG                         7
 #define RN_K_ENOEXEC                       8
 #define RN_K_EBADF                         9

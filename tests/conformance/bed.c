@@ -46,7 +46,8 @@ static void bed_stop(struct bed *bed)
 
 int bed_set_up(void **state)
 {
-    if (simulated) kernel_begin(NULL);
+    const struct rn_sim_faults faults = {.delay_max = 2 * RN_MICROSECOND};
+    if (simulated) kernel_begin(&faults, NULL);
     unsigned descriptors = kernel_descriptors();
     struct bed *bed = calloc(1, sizeof *bed);
     assert_non_null(bed);

@@ -65,12 +65,13 @@ static void furnish(void)
     }
 }
 
-void kernel_begin(void (*resume)(void *context, unsigned thread))
+void kernel_begin(const struct rn_sim_faults *faults,
+                  void (*resume)(void *context, unsigned thread))
 {
     const struct rn_sim_options options = {
         .seed = 1,
         .descriptors = 4096,
-        .faults = {.delay_max = 2 * RN_MICROSECOND, .preempt = resume ? 1 << 12 : 0},
+        .faults = *faults,
         .calls_max = 10000000,
         .stuck = stuck,
     };

@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <runnel/sim.h>
+
 /* A new world. `resume`: of struct rn_sim; NULL when there is one thread. */
-void kernel_begin(void (*resume)(void *context, unsigned thread));
+void kernel_begin(const struct rn_sim_faults *faults,
+                  void (*resume)(void *context, unsigned thread));
 void kernel_end(void);
 bool kernel_is_simulated(void);
 unsigned kernel_descriptors(void); /* that are open */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <runnel/sim.h>
@@ -218,6 +219,21 @@ WRAP(int, unlink, const char *path)
     return __wrap_unlinkat(AT_FDCWD, path, 0);
 }
 
+WRAP(int, mkdir, const char *path, mode_t mode)
+{
+    return (int)call3(RN_NR_MKDIRAT, AT_FDCWD, path, mode);
+}
+
+WRAP(int, mkfifo, const char *path, mode_t mode)
+{
+    return (int)call4(RN_NR_MKNODAT, AT_FDCWD, path, S_IFIFO | mode, 0);
+}
+
+WRAP(int, symlink, const char *target, const char *path)
+{
+    return (int)call3(RN_NR_SYMLINKAT, target, AT_FDCWD, path);
+}
+
 WRAP(int, rmdir, const char *path)
 {
     return __wrap_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
@@ -301,10 +317,7 @@ WRAP(int, setrlimit, int resource, const struct rlimit *limit)
 
 WRAP(int, nanosleep, const struct timespec *time, struct timespec *left)
 {
-    uint32_t word = 0;
-    if (!kernel_is_simulated()) return (int)call2(RN_NR_NANOSLEEP, time, left);
-    call4(RN_NR_FUTEX, &word, RN_K_FUTEX_WAIT, 0, time);
-    return 0;
+    return (int)call2(RN_NR_NANOSLEEP, time, left);
 }
 
 WRAP(int, usleep, unsigned us)

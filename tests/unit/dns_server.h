@@ -132,6 +132,7 @@ static inline void serve_udp(void)
     static struct sockaddr_in waiting; /* whose AAAA is late */
     static uint8_t late[4096];
     static size_t late_len;
+    static bool early; /* or it was asked for last */
     uint8_t bytes[4096];
     struct asked asked = {.tcp = false};
     struct sockaddr_in peer;
@@ -145,14 +146,16 @@ static inline void serve_udp(void)
     if (is_label(&asked, "silent") || (is_label(&asked, "half") && ip6)) return;
     size_t len = answer(bytes, &asked);
     if (is_label(&asked, "liar")) lie(&peer, bytes, len);
-    if (is_label(&asked, "late") && ip6) {
+    if (is_label(&asked, "late") && ip6 && !early) {
         waiting = peer;
         memcpy(late, bytes, late_len = len);
         return;
     }
     sendto(server.udp, bytes, len, 0, (void *)&peer, sizeof peer);
-    if (is_label(&asked, "late"))
-        sendto(server.udp, late, late_len, 0, (void *)&waiting, sizeof waiting);
+    if (!is_label(&asked, "late")) return;
+    early = !ip6 && !late_len;
+    if (late_len) sendto(server.udp, late, late_len, 0, (void *)&waiting, sizeof waiting);
+    late_len = 0;
 }
 
 static inline void serve_tcp(void)

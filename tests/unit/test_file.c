@@ -1,6 +1,6 @@
 /*
- * Operations on files, on each backend and in the simulator: what each does, its errors, and that a
- * worker doesn't wait for them.
+ * Operations on files, on each backend: what each does, its errors, and that a worker doesn't wait
+ * for them.
  */
 #include "net_bed.h"
 
@@ -10,7 +10,6 @@
 
 #include <runnel/file.h>
 
-#include "backend/sim.h"
 
 enum what { OPEN, CLOSE, READ, WRITE, SYNC, SYNC_DATA, TRUNCATE, STAT, RENAME, UNLINK, RMDIR,
             MKDIR, LIST };
@@ -103,15 +102,10 @@ static int open_at(int at, const char *path, uint64_t flags)
                                                     .mode = flags & O_CREAT ? 0644 : 0});
 }
 
-static void enter_base(bool simulated)
+static void enter_base(void)
 {
     strcpy(base, "/tmp/runnel-file-XXXXXX");
-    if (simulated) {
-        strcpy(base, "/work");
-        assert_int_equal(RUN(MKDIR, RN_FILE_HERE, .path = base), 0);
-    } else {
-        assert_non_null(mkdtemp(base));
-    }
+    assert_non_null(mkdtemp(base));
     dir = open_at(RN_FILE_HERE, base, O_DIRECTORY);
     assert_true(dir >= 0);
 }
@@ -122,34 +116,18 @@ static void leave_base(void)
     assert_int_equal(RUN(RMDIR, RN_FILE_HERE, .path = base), 0);
 }
 
-static bool simulated;
-
-/* On each backend, and on the simulator's. */
-static void inside(void (*test)(void))
+static void (*chosen)(void);
+static void run_chosen(void)
 {
-    enter_base(simulated);
-    test();
+    enter_base();
+    chosen();
     leave_base();
 }
 
-static void (*chosen)(void);
-static void run_chosen(void) { inside(chosen); }
-
 static void each(void (*test)(void))
 {
-    const struct rn_sim_options options = {.seed = 7};
-    struct rn_sim *sim;
     chosen = test;
-    simulated = false;
     net_each(run_chosen);
-    simulated = true;
-    assert_int_equal(rn_sim_new(&sim, &options), 0);
-    rn_sim_enter(sim);
-    net_open(&rn_backend_sim);
-    run_chosen();
-    net_close();
-    rn_sim_free(sim);
-    rn_sim_enter(NULL);
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -325,15 +303,13 @@ static void links(void)
     struct rn_file_status status;
     char target[64];
     snprintf(target, sizeof target, "%s/link", base);
-    if (!simulated) {
-        assert_int_equal(symlink("nowhere", target), 0);
-        assert_int_equal(RUN(STAT, dir, .path = "link", .status = &status), 0);
-        assert_int_equal(status.mode & S_IFMT, S_IFLNK);
-        assert_int_equal(RUN(STAT, dir, .path = "link", .status = &status, .flag = true), -ENOENT);
-        assert_int_equal(RUN(UNLINK, dir, .path = "link"), 0);
-    }
-    /* What io_uring does needs no thread, and neither does the simulator. */
-    bool native = net_worker->backend->vt == &rn_backend_uring || simulated;
+    assert_int_equal(symlink("nowhere", target), 0);
+    assert_int_equal(RUN(STAT, dir, .path = "link", .status = &status), 0);
+    assert_int_equal(status.mode & S_IFMT, S_IFLNK);
+    assert_int_equal(RUN(STAT, dir, .path = "link", .status = &status, .flag = true), -ENOENT);
+    assert_int_equal(RUN(UNLINK, dir, .path = "link"), 0);
+    /* What io_uring does needs no thread, and neither does the simulator's backend. */
+    bool native = net_worker->backend->vt == &THIRD_BACKEND;
     assert_int_equal(!net_runtime->helpers, native);
 }
 
@@ -348,7 +324,6 @@ static void waits(void)
 {
     int fds[2];
     char in[4], path[64];
-    if (simulated) return;
     snprintf(path, sizeof path, "%s/fifo", base);
     assert_int_equal(mkfifo(path, 0600), 0);
     fds[0] = open(path, O_RDWR);

@@ -321,6 +321,7 @@ static void an_end_in_the_middle(void **state)
     }
     unsigned begun;
     do {
+        sched_yield();
         begun = 0;
         for (unsigned i = 0; i < RN_COUNT(ones); i++)
             begun += __atomic_load_n(&ones[i].call.begun, __ATOMIC_ACQUIRE);

@@ -84,7 +84,9 @@
 #define RN_NR_LSEEK              62
 #define RN_NR_SOCKETPAIR         199
 #define RN_NR_MEMFD_CREATE       279
+#define RN_NR_MKNODAT            33
 #define RN_NR_MKDIRAT            34
+#define RN_NR_SYMLINKAT          36
 #define RN_NR_EXECVE             221
 #define RN_NR_READLINKAT         78
 #define RN_NR_FSYNC              82

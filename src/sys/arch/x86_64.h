@@ -86,6 +86,8 @@
 #define RN_NR_SOCKETPAIR         53
 #define RN_NR_MEMFD_CREATE       319
 #define RN_NR_MKDIRAT            258
+#define RN_NR_MKNODAT            259
+#define RN_NR_SYMLINKAT          266
 #define RN_NR_EXECVE             59
 #define RN_NR_READLINKAT         267
 #define RN_NR_FSYNC              74
