@@ -54,11 +54,12 @@ SIM_WORKLOADS = ("http", "websocket", "udp", "tasks", "storm", "upgrade", "names
 SIM_RUNS = 2000  # seeds, of each
 # Unit tests that do I/O, which run in a simulated kernel too.
 SIM_UNITS = (
-    "await", "block_on", "buffered", "channel", "client", "client_pool", "client_redirect",
-    "client_server", "connect", "driver", "driver_end", "driver_sockets", "fd", "fd_close",
-    "fiber", "fiber_net", "file", "helper", "http_server", "interval", "listener", "net_poll",
-    "request", "resolver", "response", "runtime", "scope", "stream", "sync", "udp", "websocket",
-    "ws_client")
+    "await", "block_on", "buffered", "channel", "client", "client_by_hand", "client_pool",
+    "client_redirect", "client_server", "conn", "connect", "driver", "driver_end",
+    "driver_sockets", "fd", "fd_close", "fiber", "fiber_net", "file", "helper", "http_server",
+    "http_time", "interval", "listener", "log", "net_poll", "op", "request", "resolver",
+    "response", "runtime", "scope", "socket", "static", "static_cache", "static_list", "stream",
+    "sync", "task", "udp", "websocket", "worker", "ws_client")
 # What runs against httpd under ASan and UBSan; `make soak` has all of it on each backend.
 ASAN_PARTS = {"uring": ("http", "ws"), "epoll": ("static", "cli"),
               "poll": ("concurrent", "upgrade")}

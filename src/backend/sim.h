@@ -121,6 +121,7 @@ struct rn_sim {
     struct rn_sim_file *files[RN_SIM_DESCRIPTORS_MAX];
     struct rn_sim_node *root;
     uint64_t inodes;
+    uint32_t mask; /* of the modes of new files */
     uint16_t port; /* the next that is free */
     uint32_t name; /* of the next Unix socket without one */
     struct rn_sim_socket *sockets; /* bound */
@@ -177,6 +178,9 @@ int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, int flags, struc
 long rn_sim_getdents(struct rn_sim *sim, int fd, void *to, size_t len);
 int rn_sim_fstat(struct rn_sim *sim, struct rn_sim_file *file, void *to);
 uint32_t rn_sim_opened_for(struct rn_sim_file *file); /* O_RDWR and so on, O_APPEND */
+int rn_sim_chmod(struct rn_sim *sim, int dir, const char *path, uint32_t mode);
+int rn_sim_utimens(struct rn_sim *sim, int dir, const char *path,
+                   const struct rn_k_timespec times[2], int flags);
 int rn_sim_mknod(struct rn_sim *sim, int dir, const char *path, uint32_t mode);
 int rn_sim_symlink(struct rn_sim *sim, const char *target, int dir, const char *path);
 int rn_sim_unlink(struct rn_sim *sim, int dir, const char *path, bool directory);

@@ -267,6 +267,13 @@ static long do_limit(struct rn_sim *sim, const struct args *args)
     return 0;
 }
 
+static long do_mask(struct rn_sim *sim, uint32_t mask)
+{
+    uint32_t before = sim->mask;
+    sim->mask = mask & 0777;
+    return before;
+}
+
 static bool never(struct rn_sim *sim, void *argument) { return false; }
 
 static long do_sleep(struct rn_sim *sim, const struct rn_k_timespec *time)
@@ -347,8 +354,10 @@ static long on_names(struct rn_sim *sim, long nr, const struct args *args)
         return rn_sim_open(sim, dir, path, (void *)args->c);
     case RN_NR_STATX: return rn_sim_statx(sim, dir, path, (int)args->c, (void *)args->e);
     case RN_NR_MKDIRAT:
-        return rn_sim_mknod(sim, dir, path, RN_K_S_IFDIR | (uint32_t)(args->c & 0755));
+        return rn_sim_mknod(sim, dir, path, RN_K_S_IFDIR | (uint32_t)(args->c & 07777));
     case RN_NR_MKNODAT: return rn_sim_mknod(sim, dir, path, (uint32_t)args->c);
+    case RN_NR_FCHMODAT: return rn_sim_chmod(sim, dir, path, (uint32_t)args->c);
+    case RN_NR_UTIMENSAT: return rn_sim_utimens(sim, dir, path, (void *)args->c, (int)args->d);
     case RN_NR_SYMLINKAT:
         return rn_sim_symlink(sim, (const char *)args->a, (int)args->b, (const char *)args->c);
     case RN_NR_UNLINKAT: return rn_sim_unlink(sim, dir, path, args->c & RN_K_AT_REMOVEDIR);
@@ -411,6 +420,7 @@ static long answer(struct rn_sim *sim, long nr, const struct args *args)
         limit = (args->b & ~RN_K_FUTEX_PRIVATE_FLAG) == RN_K_FUTEX_WAIT ? (void *)args->d : NULL;
         return rn_sim_futex(sim, (uint32_t *)args->a, (int)args->b, (uint32_t)args->c,
                             deadline_of(sim, limit));
+    case RN_NR_UMASK: return do_mask(sim, (uint32_t)args->a);
     case RN_NR_NANOSLEEP: return do_sleep(sim, (void *)args->a);
     case RN_NR_PRLIMIT64: return do_limit(sim, args);
     case RN_NR_CLOCK_GETTIME: return do_clock(sim, args->a, (void *)args->b);

@@ -5,9 +5,9 @@
 #include "backend/sim.h"
 
 enum {
-    STATUS_SIZE = 128, PAGE = 4096, PAGE_LISTS = 64, NAME_MAX = 64, SEND_MAX = 65536,
+    STATUS_SIZE = 128, PAGE = 4096, PAGE_LISTS = 64, NAME_MAX = 256, SEND_MAX = 65536,
     FIRST = 3, /* descriptor; those before it are there from the beginning, and aren't counted */
-    LINKS_MAX = 8, PATH_MAX = 256,
+    LINKS_MAX = 8, PATH_MAX = 1024,
     ACCESS = RN_K_O_WRONLY | RN_K_O_RDWR,
 };
 
@@ -26,7 +26,8 @@ struct rn_sim_node {
     struct rn_sim_file *fifo; /* while it is open */
     uint64_t inode;
     uint64_t size;
-    rn_ns modified;
+    int64_t modified; /* seconds of the real time, and nanoseconds */
+    uint32_t modified_ns;
     struct page *pages[PAGE_LISTS];
 };
 
@@ -49,6 +50,12 @@ static bool is(const struct rn_sim_node *node, uint32_t type)
 }
 
 static bool is_directory(const struct rn_sim_node *node) { return is(node, RN_K_S_IFDIR); }
+
+static void touch(const struct rn_sim *sim, struct rn_sim_node *node)
+{
+    node->modified = RN_SIM_EPOCH + (int64_t)(sim->now / RN_SECOND);
+    node->modified_ns = (uint32_t)(sim->now % RN_SECOND);
+}
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
@@ -199,7 +206,7 @@ static long opened_write(struct rn_sim *sim, struct rn_sim_file *file, const voi
     }
     if (offset < 0) opened->offset += len;
     if (at + len > node->size) node->size = at + len;
-    node->modified = sim->now;
+    touch(sim, node);
     return (long)len;
 }
 
@@ -252,7 +259,7 @@ static void resize(struct rn_sim *sim, struct rn_sim_node *node, uint64_t size)
         }
     }
     node->size = size;
-    node->modified = sim->now;
+    touch(sim, node);
 }
 
 int rn_sim_truncate(struct rn_sim *sim, int fd, uint64_t size)
@@ -307,7 +314,7 @@ static struct rn_sim_node *make_node(struct rn_sim *sim, struct rn_sim_node *par
     node->mode = mode;
     node->parent = parent;
     node->inode = ++sim->inodes;
-    node->modified = sim->now;
+    touch(sim, node);
     if (parent) {
         node->next = parent->first;
         parent->first = node;
@@ -317,6 +324,7 @@ static struct rn_sim_node *make_node(struct rn_sim *sim, struct rn_sim_node *par
 
 void rn_sim_files_init(struct rn_sim *sim)
 {
+    sim->mask = 022;
     sim->root = make_node(sim, NULL, "", RN_K_S_IFDIR | 0755);
     struct rn_sim_node *node = make_node(sim, NULL, "standard", RN_K_S_IFREG | 0600);
     struct opened *standard = make_opened(sim, node, RN_K_O_RDWR);
@@ -410,7 +418,7 @@ static int look_up(struct rn_sim *sim, int dir, const char *path, bool follow,
 int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k_open_how *how)
 {
     struct walk walk;
-    int result = rn_sim_open_error(sim);
+    int result = *path ? rn_sim_open_error(sim) : -RN_K_ENOENT;
     bool exclusive = (how->flags & RN_K_O_EXCL) && (how->flags & RN_K_O_CREAT);
     bool follow = !exclusive && !(how->flags & RN_K_O_NOFOLLOW);
     if (result == 0) result = begin(sim, dir, path, &walk.node);
@@ -424,7 +432,7 @@ int rn_sim_open(struct rn_sim *sim, int dir, const char *path, const struct rn_k
         if (!node && !(how->flags & RN_K_O_CREAT)) return -RN_K_ENOENT;
         if (!node)
             node = make_node(sim, walk.node, walk.name,
-                             RN_K_S_IFREG | (uint32_t)(how->mode & 0755));
+                             RN_K_S_IFREG | ((uint32_t)how->mode & ~sim->mask & 07777));
     }
     if ((how->flags & RN_K_O_DIRECTORY) && !is_directory(node)) return -RN_K_ENOTDIR;
     if (how->flags & RN_K_O_TRUNC && is(node, RN_K_S_IFREG)) resize(sim, node, 0);
@@ -446,7 +454,9 @@ static int make_at(struct rn_sim *sim, int dir, const char *path, uint32_t mode,
 int rn_sim_mknod(struct rn_sim *sim, int dir, const char *path, uint32_t mode)
 {
     struct rn_sim_node *node;
-    return make_at(sim, dir, path, mode, &node);
+    if ((mode & RN_K_S_IFMT) == RN_K_S_IFCHR || (mode & RN_K_S_IFMT) == RN_K_S_IFBLK)
+        return -RN_K_EPERM; /* there are no devices */
+    return make_at(sim, dir, path, mode & ~sim->mask, &node);
 }
 
 int rn_sim_symlink(struct rn_sim *sim, const char *target, int dir, const char *path)
@@ -462,7 +472,7 @@ int rn_sim_symlink(struct rn_sim *sim, const char *target, int dir, const char *
 
 int rn_sim_make_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
 {
-    return make_at(sim, RN_K_AT_FDCWD, path, RN_K_S_IFSOCK | 0755, node);
+    return make_at(sim, RN_K_AT_FDCWD, path, RN_K_S_IFSOCK | (0777 & ~sim->mask), node);
 }
 
 int rn_sim_find_socket(struct rn_sim *sim, const char *path, struct rn_sim_node **node)
@@ -527,18 +537,48 @@ int rn_sim_rename(struct rn_sim *sim, int from_dir, const char *from, int to_dir
     return 0;
 }
 
+/* Of what is open, and isn't a file or a directory. */
+static uint32_t mode_of(struct rn_sim_file *file)
+{
+    return rn_sim_socket_of(file) ? RN_K_S_IFSOCK | 0777 : RN_K_S_IFIFO | 0600;
+}
+
 int rn_sim_statx(struct rn_sim *sim, int dir, const char *path, int flags, struct rn_k_statx *info)
 {
-    struct rn_sim_node *node;
-    int result = look_up(sim, dir, path, !(flags & RN_K_AT_SYMLINK_NOFOLLOW), &node);
+    struct rn_sim_node *node = NULL;
+    struct rn_sim_file *file = rn_sim_file_at(sim, dir);
+    if (!*path && !(flags & RN_K_AT_EMPTY_PATH)) return -RN_K_ENOENT;
+    bool other = !*path && file && !opened_at(sim, dir);
+    int result = other ? 0 : look_up(sim, dir, path, !(flags & RN_K_AT_SYMLINK_NOFOLLOW), &node);
     if (result < 0) return result;
     memset(info, 0, sizeof *info);
     info->stx_mask = RN_K_STATX_BASIC_STATS;
-    info->stx_mode = (uint16_t)node->mode;
+    info->stx_mode = (uint16_t)(node ? node->mode : mode_of(file));
+    if (!node) return 0;
     info->stx_ino = node->inode;
     info->stx_size = node->size;
-    info->stx_mtime.tv_sec = RN_SIM_EPOCH + (int64_t)(node->modified / RN_SECOND);
-    info->stx_mtime.tv_nsec = (uint32_t)(node->modified % RN_SECOND);
+    info->stx_mtime.tv_sec = node->modified;
+    info->stx_mtime.tv_nsec = node->modified_ns;
+    return 0;
+}
+
+int rn_sim_chmod(struct rn_sim *sim, int dir, const char *path, uint32_t mode)
+{
+    struct rn_sim_node *node;
+    int result = look_up(sim, dir, path, true, &node);
+    if (result == 0) node->mode = (node->mode & RN_K_S_IFMT) | (mode & 07777);
+    return result;
+}
+
+/* The second of two times is that of the last change; no path: of the open file. */
+int rn_sim_utimens(struct rn_sim *sim, int dir, const char *path,
+                   const struct rn_k_timespec times[2], int flags)
+{
+    struct rn_sim_node *node;
+    int result = look_up(sim, dir, path ? path : "", !(flags & RN_K_AT_SYMLINK_NOFOLLOW), &node);
+    if (result < 0) return result;
+    node->modified = times[1].tv_sec;
+    node->modified_ns = (uint32_t)times[1].tv_nsec;
     return 0;
 }
 
@@ -562,9 +602,7 @@ int rn_sim_fstat(struct rn_sim *sim, struct rn_sim_file *file, void *to)
     struct status *status = to;
     memset(status, 0, STATUS_SIZE);
     status->links = 1;
-    status->mode = opened                     ? opened->node->mode
-                   : rn_sim_socket_of(file) ? RN_K_S_IFSOCK | 0777u
-                                              : RN_K_S_IFIFO | 0600u;
+    status->mode = opened ? opened->node->mode : mode_of(file);
     if (opened) status->inode = opened->node->inode;
     if (opened) status->size = (int64_t)opened->node->size;
     return 0;

@@ -188,6 +188,35 @@ WRAP(int, poll, struct pollfd *fds, nfds_t count, int limit_ms)
     return (int)call3(RN_NR_PPOLL, fds, count, limit_ms < 0 ? NULL : &limit);
 }
 
+/* ---- Limits and time ------------------------------------------------------------------------- */
+
+WRAP(int, getrlimit, int resource, struct rlimit *limit)
+{
+    return (int)call4(RN_NR_PRLIMIT64, 0, resource, NULL, limit);
+}
+
+WRAP(int, setrlimit, int resource, const struct rlimit *limit)
+{
+    return (int)call4(RN_NR_PRLIMIT64, 0, resource, limit, NULL);
+}
+
+WRAP(int, nanosleep, const struct timespec *time, struct timespec *left)
+{
+    return (int)call2(RN_NR_NANOSLEEP, time, left);
+}
+
+WRAP(int, usleep, unsigned us)
+{
+    struct timespec time = {us / 1000000, us % 1000000 * 1000};
+    return __wrap_nanosleep(&time, NULL);
+}
+
+/* In a world a moment has to pass: threads go on when another one waits. */
+WRAP(int, sched_yield, void)
+{
+    return __wrap_usleep(1);
+}
+
 /* ---- Files ----------------------------------------------------------------------------------- */
 
 WRAP(int, open, const char *path, int flags, ...)
@@ -224,14 +253,75 @@ WRAP(int, mkdir, const char *path, mode_t mode)
     return (int)call3(RN_NR_MKDIRAT, AT_FDCWD, path, mode);
 }
 
+WRAP(int, mknod, const char *path, mode_t mode, dev_t device)
+{
+    return (int)call4(RN_NR_MKNODAT, AT_FDCWD, path, mode, device);
+}
+
 WRAP(int, mkfifo, const char *path, mode_t mode)
 {
-    return (int)call4(RN_NR_MKNODAT, AT_FDCWD, path, S_IFIFO | mode, 0);
+    return __wrap_mknod(path, S_IFIFO | mode, 0);
 }
 
 WRAP(int, symlink, const char *target, const char *path)
 {
     return (int)call3(RN_NR_SYMLINKAT, target, AT_FDCWD, path);
+}
+
+WRAP(int, rename, const char *from, const char *to)
+{
+    return (int)call5(RN_NR_RENAMEAT2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+WRAP(int, chmod, const char *path, mode_t mode)
+{
+    return (int)call3(RN_NR_FCHMODAT, AT_FDCWD, path, mode);
+}
+
+WRAP(mode_t, umask, mode_t mask)
+{
+    return (mode_t)call1(RN_NR_UMASK, mask);
+}
+
+WRAP(int, utimensat, int dir, const char *path, const struct timespec *times, int flags)
+{
+    return (int)call4(RN_NR_UTIMENSAT, dir, path, times, flags);
+}
+
+/* What tests ask of it. */
+static int status_of(const char *path, int flags, struct stat *status)
+{
+    struct rn_k_statx info;
+    if (call5(RN_NR_STATX, AT_FDCWD, path, flags, RN_K_STATX_BASIC_STATS, &info) < 0) return -1;
+    *status = (struct stat){.st_ino = info.stx_ino, .st_mode = info.stx_mode,
+                            .st_size = (off_t)info.stx_size,
+                            .st_mtim = {info.stx_mtime.tv_sec, info.stx_mtime.tv_nsec}};
+    return 0;
+}
+
+WRAP(int, stat, const char *path, struct stat *status)
+{
+    return status_of(path, 0, status);
+}
+
+WRAP(int, lstat, const char *path, struct stat *status)
+{
+    return status_of(path, AT_SYMLINK_NOFOLLOW, status);
+}
+
+/* Tests remove their files so; those in a world go with it. */
+int __real_system(const char *command);
+WRAP(int, system, const char *command)
+{
+    return kernel_is_simulated() ? 0 : __real_system(command);
+}
+
+WRAP(time_t, time, time_t *to)
+{
+    struct rn_k_timespec now;
+    call2(RN_NR_CLOCK_GETTIME, CLOCK_REALTIME, &now);
+    if (to) *to = now.tv_sec;
+    return now.tv_sec;
 }
 
 WRAP(int, rmdir, const char *path)
@@ -274,6 +364,7 @@ WRAP(DIR *, opendir, const char *path)
     if (!kernel_is_simulated()) return __real_opendir(path);
     errno = ENOENT;
     if (strcmp(path, "/proc/self/fd") != 0) return NULL;
+    __wrap_usleep(1); /* whoever is about to close one does */
     listing.left = kernel_descriptors();
     return (DIR *)&listing;
 }
@@ -301,33 +392,4 @@ unsigned kernel_descriptors(void)
     while (__real_readdir(directory)) count++;
     __real_closedir(directory);
     return count;
-}
-
-/* ---- Limits and time ------------------------------------------------------------------------- */
-
-WRAP(int, getrlimit, int resource, struct rlimit *limit)
-{
-    return (int)call4(RN_NR_PRLIMIT64, 0, resource, NULL, limit);
-}
-
-WRAP(int, setrlimit, int resource, const struct rlimit *limit)
-{
-    return (int)call4(RN_NR_PRLIMIT64, 0, resource, limit, NULL);
-}
-
-WRAP(int, nanosleep, const struct timespec *time, struct timespec *left)
-{
-    return (int)call2(RN_NR_NANOSLEEP, time, left);
-}
-
-WRAP(int, usleep, unsigned us)
-{
-    struct timespec time = {us / 1000000, us % 1000000 * 1000};
-    return __wrap_nanosleep(&time, NULL);
-}
-
-/* In a world a moment has to pass: threads go on when another one waits. */
-WRAP(int, sched_yield, void)
-{
-    return __wrap_usleep(1);
 }

@@ -1,8 +1,10 @@
 # The calls of a test to its libc that go to the kernel under it (tests/simulated/libc.c): those that simulated/threads.c
 # answers are apart.
-CALLS := accept accept4 bind close closedir connect dup fcntl ftruncate getpeername getrlimit getsockname getsockopt \
-         listen lseek memfd_create mkdir mkdtemp mkfifo mkstemp nanosleep open opendir pipe pipe2 poll pread pwrite read readdir recv \
-         recvfrom rmdir sched_yield send sendto setrlimit setsockopt shutdown socket socketpair symlink unlink unlinkat usleep write
+CALLS := accept accept4 bind chmod close closedir connect dup fcntl ftruncate getpeername getrlimit getsockname \
+         getsockopt listen lseek lstat memfd_create mkdir mkdtemp mkfifo mknod mkstemp nanosleep open opendir pipe \
+         pipe2 poll pread pwrite read readdir recv recvfrom rename rmdir sched_yield send sendto setrlimit \
+         setsockopt shutdown socket socketpair stat symlink system time umask unlink unlinkat usleep utimensat \
+         write
 WRAPPED := -Itests/simulated $(CALLS:%=-Wl,--wrap=%)
 KERNEL := tests/simulated/kernel.c tests/simulated/libc.c
 

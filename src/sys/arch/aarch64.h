@@ -93,6 +93,7 @@
 #define RN_NR_FDATASYNC          83
 #define RN_NR_RENAMEAT2         276
 #define RN_NR_UTIMENSAT         88
+#define RN_NR_UMASK              166
 #define RN_NR_FSETXATTR         7
 #define RN_NR_FGETXATTR         10
 #define RN_NR_FREMOVEXATTR      16

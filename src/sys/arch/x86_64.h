@@ -94,6 +94,7 @@
 #define RN_NR_FDATASYNC          75
 #define RN_NR_RENAMEAT2         316
 #define RN_NR_UTIMENSAT         280
+#define RN_NR_UMASK              95
 #define RN_NR_FSETXATTR         190
 #define RN_NR_FGETXATTR         193
 #define RN_NR_FREMOVEXATTR      199
