@@ -103,7 +103,9 @@ int main(int argc, char **argv)
         rn_ssize len = rn_url_decode_path(path, sizeof path - 1, part(request.path));
         bool directory = len >= 0 && rn_url_is_directory(path, (size_t)len);
         bool put = request.method == RN_HTTP1_PUT && len >= 0 && !directory;
-        unsigned bad = put ? 0 : take_body(-1);
+        /* Who waits for a 100 before he sends a body that isn't wanted gets the answer at once. */
+        if (!put && request.expect_continue) request.keep_alive = false;
+        unsigned bad = put || request.expect_continue ? 0 : take_body(-1);
         if (bad) answer_text(bad);
         else if (put) put_file();
         else if (!get) answer(405, "Allow: GET, HEAD, PUT\r\n", NULL, 0);

@@ -90,9 +90,10 @@ static size_t on_input(struct rn_machine *machine, rn_ns now, uint8_t *in, size_
     if (!end || line_len > LINE_LEN_MAX) return 0; /* the rest is still to come, or not wanted */
     me->deadline = now + quiet;
     me->asked = false;
-    memcpy(line, in, line_len);
-    line[line_len] = '\0';
-    line[strcspn(line, "\r")] = '\0';
+    size_t text_len = line_len - (line_len > 0 && in[line_len - 1] == '\r');
+    for (size_t i = 0; i < text_len; i++) /* nobody else's terminal is to be played with */
+        line[i] = in[i] < ' ' ? '?' : (char)in[i];
+    line[text_len] = '\0';
     take_line(me, line);
     return line_len + 1;
 }

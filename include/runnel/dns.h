@@ -90,9 +90,10 @@ struct rn_dns_question {
     uint16_t rclass;
 };
 
-/* A record. For the types below its data is taken apart, names uncompressed; `data` is what stands
- * in the message, for all types: of A and AAAA the address. Of OPT, rclass is the sender's UDP
- * payload size, and ttl the extended flags (RFC 6891, 6.1.2). */
+/* A record. For the types below its data is taken apart, names uncompressed, and what a type hasn't
+ * got is left as it was; `data` is what stands in the message, for all types: of A and AAAA the
+ * address. Of OPT, rclass is the sender's UDP payload size, and ttl the extended flags (RFC 6891,
+ * 6.1.2). */
 struct rn_dns_record {
     struct rn_dns_name name;
     uint16_t type;

@@ -49,8 +49,8 @@ def test_party_line(start):
     assert other.hear() == "not to be had: " + " " * 21
     anna.socket.sendall(b"hello\r\nto a")  # what is in one piece, and what isn't
     assert berta.hear() == carla.hear() == "anna: hello"
-    anna.say("ll")
-    assert berta.hear() == carla.hear() == "anna: to all"
+    anna.say("ll \33[2J\0")
+    assert berta.hear() == carla.hear() == "anna: to all ?[2J?"
     berta.say("/kick dora")
     assert berta.hear() == "nobody is called dora"
     berta.say("/kick anna")

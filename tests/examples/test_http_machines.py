@@ -62,6 +62,9 @@ def test_http_inetd(tmp_path):
                                      ("GET", "/../x", 400), ("GET", "/?find=%", 400),
                                      ("PUT", "/sub/", 405), ("DELETE", "/new", 405)):
             assert ask(connection, method, path)[0] == status, path
+        connection.sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                                b"Content-Length: 5\r\n\r\n")
+        assert connection.sock.recv(100).startswith(b"HTTP/1.1 405 ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a &<b>", "new", "sub"]
 
 
