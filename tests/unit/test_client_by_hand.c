@@ -165,6 +165,17 @@ static rn_ssize give(struct rn_http_call *call, uint64_t at, void *to, size_t ca
     return (rn_ssize)left;
 }
 
+/* A head that is sent, and content that isn't there yet. The pool, to take its buffers from. */
+static struct rn_pool *put_without_content(struct ask *ask)
+{
+    open_client((struct rn_http_client_options){.connections_max = 1});
+    content = NULL;
+    ask_start(ask, "PUT");
+    hand_complete(hand_op(RN_OP_CONNECT), 0);
+    take_sent();
+    return rn_worker_pool(hand_worker(0));
+}
+
 /* A server may switch before it has read the request, which is to be sent all the same (RFC 9110,
  * section 7.8). */
 static void switched_too_early(void **state)
@@ -250,12 +261,7 @@ static void no_buffer_for_content(void **state)
     struct ask ask = {.call = {.body_read = give, .body_length = 3}};
     struct rn_buf *taken[64];
     unsigned count = 0;
-    open_client((struct rn_http_client_options){.connections_max = 1});
-    struct rn_pool *pool = rn_worker_pool(hand_worker(0));
-    content = NULL;
-    ask_start(&ask, "PUT");
-    hand_complete(hand_op(RN_OP_CONNECT), 0);
-    take_sent();
+    struct rn_pool *pool = put_without_content(&ask);
     hand_pass(3 * STALL_TIMEOUT);
     assert_false(ask.over); /* that was the caller's own time */
     while ((taken[count] = rn_pool_take_reserved(pool))) count++;
@@ -328,12 +334,7 @@ static void stopped_while_waiting(void **state)
     struct next_in_line next = {.wait.ready = note_told};
     struct rn_buf *taken[64];
     unsigned count = 0;
-    open_client((struct rn_http_client_options){.connections_max = 1});
-    struct rn_pool *pool = rn_worker_pool(hand_worker(0));
-    content = NULL;
-    ask_start(&ask, "PUT");
-    hand_complete(hand_op(RN_OP_CONNECT), 0);
-    take_sent();
+    struct rn_pool *pool = put_without_content(&ask);
     put_received(hand_op(RN_OP_RECV), "HTTP/1.1 400 B\r\nContent-Length: 0\r\n\r\n");
     while ((taken[count] = rn_pool_take_reserved(pool))) count++;
     rn_http_call_more(&ask.call);
