@@ -151,7 +151,7 @@ void rn_stream_connect(rn_stream stream, struct rn_op *op, struct rn_cx *cx,
 /* op->buf: what came; the task gives it back with rn_pool_put. */
 void rn_stream_recv(rn_stream stream, struct rn_op *op, struct rn_cx *cx, rn_ns deadline);
 /* Some bytes, into the task's own memory; or exactly len of them: fewer only at the end of the
- * stream. */
+ * stream. Exactly 0 are there at once; some, of 0, waits as recv(2) does. */
 void rn_stream_read(rn_stream stream, struct rn_op *op, struct rn_cx *cx, void *to, size_t len,
                     rn_ns deadline);
 void rn_stream_read_exact(rn_stream stream, struct rn_op *op, struct rn_cx *cx, void *to,

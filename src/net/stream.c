@@ -61,6 +61,12 @@ void rn_stream_read(rn_stream stream, struct rn_op *op, struct rn_cx *cx, void *
 void rn_stream_read_exact(rn_stream stream, struct rn_op *op, struct rn_cx *cx, void *to,
                           size_t len, rn_ns deadline)
 {
+    if (len == 0) { /* recv(2) would wait for a byte all the same */
+        op->flags = 0;
+        op->result = 0;
+        op->buf = NULL;
+        return;
+    }
     begin_memory(stream, op, cx, RN_OP_RECV_INTO, RN_OP_ALL, to, len, deadline);
 }
 

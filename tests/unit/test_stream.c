@@ -262,6 +262,8 @@ static void reads(void)
     assert_int_equal(run_one(&one), 3); /* what is there */
     assert_memory_equal(memory, "abc", 3);
     one.begin = begin_read_exact;
+    one.len = 0;
+    assert_int_equal(run_one(&one), 0); /* nothing has to come for that */
     one.len = 10;
     assert_int_equal(write(fds[1], "0123", 4), 4);
     spawn_one(&one);
