@@ -13,8 +13,6 @@
 
 static const struct rn_backend_vt *under_test;
 
-static bool simulated; /* the kernel under it */
-
 struct bed *bed_of(void **state)
 {
     return *state;
@@ -46,9 +44,7 @@ static void bed_stop(struct bed *bed)
 
 int bed_set_up(void **state)
 {
-    const struct rn_sim_faults faults = {.delay_max = 2 * RN_MICROSECOND};
-    if (simulated) kernel_begin(&faults, NULL);
-    unsigned descriptors = kernel_descriptors();
+    unsigned descriptors = worlds_descriptors();
     struct bed *bed = calloc(1, sizeof *bed);
     assert_non_null(bed);
     bed->descriptors = descriptors;
@@ -72,9 +68,8 @@ int bed_tear_down(void **state)
     bed_quiet(bed);
     assert_int_equal(bed->started, bed->finished);
     bed_stop(bed);
-    assert_int_equal(kernel_descriptors(), bed->descriptors);
+    assert_int_equal(worlds_descriptors(), bed->descriptors);
     free(bed);
-    kernel_end();
     return 0;
 }
 
@@ -317,29 +312,28 @@ static int run(const char *name)
     return _cmocka_run_group_tests(name, all, count, NULL, NULL);
 }
 
+/* With the kernel that goes with it. */
 static const struct rn_backend_vt *find(const char *name)
 {
+    static const struct rn_sim_faults faults = {.delay_max = 2 * RN_MICROSECOND};
+    bool simulated = strncmp(name, "sim", 3) == 0;
+    worlds_set(simulated ? &faults : NULL);
     if (strcmp(name, "sim") == 0) return &rn_backend_sim;
     return rn_backend_select(simulated ? name + strlen("sim/") : name, NULL);
 }
 
 /* `conformance BACKEND...`; none means all. "sim" is the simulator; "sim/epoll" and "sim/poll" are
- * those on its kernel, in a build whose system calls can be sent there: they show that it answers
- * as the real one does. CMOCKA_TEST_FILTER in the environment picks tests. */
+ * those on its kernel: they show that it answers as the real one does. CMOCKA_TEST_FILTER in the
+ * environment picks tests. */
 int main(int argc, char **argv)
 {
-#ifdef RN_SYSCALL_HOOK
-    static char *every[] = {"sim", "sim/epoll", "sim/poll"};
-#else
-    static char *every[] = {"uring", "epoll", "poll", "sim"};
-#endif
+    static char *every[] = {"uring", "epoll", "poll", "sim", "sim/epoll", "sim/poll"};
     char **names = argc > 1 ? argv + 1 : every;
     int count = argc > 1 ? argc - 1 : (int)RN_COUNT(every), failed = 0;
     /* sendfile(2) and write(2) have no MSG_NOSIGNAL: a program on Runnel ignores it, as here. */
     signal(SIGPIPE, SIG_IGN);
     if (getenv("CMOCKA_TEST_FILTER")) cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER"));
     for (int i = 0; i < count; i++) {
-        simulated = strncmp(names[i], "sim", 3) == 0;
         under_test = find(names[i]);
         if (!under_test) {
             fprintf(stderr, "conformance: %s: no such backend here\n", names[i]);

@@ -23,7 +23,7 @@
 
 #include <runnel/backend.h>
 
-#include "kernel.h"
+#include "worlds.h"
 
 enum {
     DESCRIPTORS = 4096,

@@ -88,7 +88,7 @@ static void wake_from_another_thread(void **state)
     struct bed *bed = bed_of(state);
     struct waker waker = {.bed = bed, .last = 300};
     pthread_t thread;
-    if (kernel_is_simulated()) {
+    if (rn_sim_current()) {
         print_message("a real thread has no part in virtual time: tests/sim wakes workers\n");
         skip();
     }

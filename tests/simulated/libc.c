@@ -1,8 +1,8 @@
 /*
- * simulated/libc.c: the calls of a test to its libc, which the linker sends here: to the kernel
- * that is under the program. simulated.mk has their names.
+ * simulated/libc.c: the calls of a test to its libc, which the linker sends here: to the machine
+ * that is under the program, as the library's own go. simulated.mk has their names.
  */
-#include "kernel.h"
+#include "worlds.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +17,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <runnel/sim.h>
-
 #include "sys/sys.h"
 
 /* As a libc has it: -1, and errno. */
@@ -30,7 +28,8 @@ static long result_of(long result)
 }
 
 #define call6(number, a, b, c, d, e, f)                                                            \
-    result_of(kernel_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)))
+    result_of(rn_system_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e),        \
+                             (long)(f)))
 #define call5(number, a, b, c, d, e) call6(number, a, b, c, d, e, 0)
 #define call4(number, a, b, c, d)    call5(number, a, b, c, d, 0)
 #define call3(number, a, b, c)       call4(number, a, b, c, 0)
@@ -313,7 +312,7 @@ WRAP(int, lstat, const char *path, struct stat *status)
 int __real_system(const char *command);
 WRAP(int, system, const char *command)
 {
-    return kernel_is_simulated() ? 0 : __real_system(command);
+    return rn_sim_current() ? 0 : __real_system(command);
 }
 
 WRAP(time_t, time, time_t *to)
@@ -339,7 +338,7 @@ static void fill_in(char *path)
 char *__real_mkdtemp(char *path);
 WRAP(char *, mkdtemp, char *path)
 {
-    if (!kernel_is_simulated()) return __real_mkdtemp(path);
+    if (!rn_sim_current()) return __real_mkdtemp(path);
     fill_in(path);
     return call3(RN_NR_MKDIRAT, AT_FDCWD, path, 0700) ? NULL : path;
 }
@@ -347,7 +346,7 @@ WRAP(char *, mkdtemp, char *path)
 int __real_mkstemp(char *path);
 WRAP(int, mkstemp, char *path)
 {
-    if (!kernel_is_simulated()) return __real_mkstemp(path);
+    if (!rn_sim_current()) return __real_mkstemp(path);
     fill_in(path);
     return __wrap_open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
 }
@@ -361,11 +360,11 @@ static struct {
 DIR *__real_opendir(const char *path);
 WRAP(DIR *, opendir, const char *path)
 {
-    if (!kernel_is_simulated()) return __real_opendir(path);
+    if (!rn_sim_current()) return __real_opendir(path);
     errno = ENOENT;
     if (strcmp(path, "/proc/self/fd") != 0) return NULL;
     __wrap_usleep(1); /* whoever is about to close one does */
-    listing.left = kernel_descriptors();
+    listing.left = worlds_descriptors();
     return (DIR *)&listing;
 }
 
@@ -382,7 +381,7 @@ WRAP(int, closedir, DIR *directory)
     return directory == (DIR *)&listing ? 0 : __real_closedir(directory);
 }
 
-unsigned kernel_descriptors(void)
+unsigned worlds_descriptors(void)
 {
     struct rn_sim *sim = rn_sim_current();
     unsigned count = 0;
