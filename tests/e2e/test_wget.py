@@ -377,6 +377,29 @@ def test_file_that_may_not_grow(wget, origin):
                preexec_fn=limit)
 
 
+@pytest.mark.parametrize("reader", ["stopped", "late"])
+def test_output_that_is_stuck(wget, origin, reader):
+    """One goes to a pipe that nobody empties, or even opens: the others don't wait for it."""
+    pipe = wget.place / "pipe"
+    os.mkfifo(pipe)
+    server = origin(file_server(BODY))
+    others = [f"file{number}" for number in range(5)]
+    # It may not be opened for writing before there is a reader: no waiting for that here.
+    stopped = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if reader == "stopped" else -1
+    process = wget.start("-q", "-j", "2", server.url("/pipe"), *map(server.url, map("/{}".format,
+                                                                                    others)))
+    wait_until(lambda: all((wget.place / name).exists() for name in others))
+    assert process.poll() is None
+    if stopped < 0:
+        stopped = os.open(pipe, os.O_RDONLY)
+    os.set_blocking(stopped, True)
+    with os.fdopen(stopped, "rb") as stream:
+        assert stream.read() == BODY
+    assert process.wait(30) == 0
+    pipe.unlink()
+    assert wget.files() == dict.fromkeys(others, BODY)
+
+
 def test_missing_directory(wget, origin):
     wget.fails(3, "-q", "-O", "missing/file", origin(file_server(BODY)).url(), word="no such file")
 

@@ -7,7 +7,8 @@
 #include "base/text.h"
 #include "sys/sys.h"
 
-enum { STDOUT = 1, STDERR = 2, BUFFER_SIZE = 256 * 1024, BUFFERS = 64, BUFFERS_A_JOB = 8 };
+/* A write is a helper's, and takes two switches of threads: with large pieces that doesn't show. */
+enum { STDOUT = 1, STDERR = 2, BUFFER_SIZE = 1 << 20, BUFFERS = 64, BUFFERS_A_JOB = 8 };
 
 struct fetcher fetcher;
 
@@ -200,6 +201,9 @@ int rn_main(int argc, char **argv, char **envp)
     int result = sort_words(settings);
     if (result == 0) result = request_check();
     if (result != 0) return result;
+    const struct rn_helper_options helpers = {.threads = settings->jobs};
+    result = rn_helpers_setup(&helpers);
+    rn_assert(result == 0);
     struct rn_runtime_options options = {
         .workers = 1,
         .backend = rn_backend_select(settings->backend, &choice),

@@ -169,24 +169,25 @@ int output_begin(struct output *output, uint64_t first, rn_bytes validator)
     return 0;
 }
 
-int output_write(struct output *output, rn_bytes piece)
+size_t output_skip(struct output *output, rn_bytes piece)
 {
-    size_t dropped = output->skip < piece.len ? (size_t)output->skip : piece.len;
-    output->skip -= dropped;
-    piece = rn_bytes_of(piece.ptr + dropped, piece.len - dropped);
-    while (piece.len) {
-        long written = rn_sys_write(output->fd, piece.ptr, piece.len);
-        if (written == -RN_K_EINTR) continue;
+    size_t skipped = output->skip < piece.len ? (size_t)output->skip : piece.len;
+    output->skip -= skipped;
+    return skipped;
+}
+
+long output_write(const struct output *output, rn_bytes piece)
+{
+    long written;
+    while ((written = rn_sys_write(output->fd, piece.ptr, piece.len)) < 0) {
         if (written == -RN_K_EAGAIN) { /* standard output, which somebody made non-blocking */
             struct rn_k_pollfd poll = {.fd = output->fd, .events = RN_K_POLLOUT};
             rn_sys_ppoll(&poll, 1, NULL, NULL);
-            continue;
+        } else if (written != -RN_K_EINTR) {
+            break;
         }
-        if (written < 0) return (int)written;
-        output->size += (uint64_t)written;
-        piece = rn_bytes_of(piece.ptr + written, piece.len - (size_t)written);
     }
-    return 0;
+    return written;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */

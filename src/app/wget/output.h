@@ -6,6 +6,8 @@
  * with it. It holds the first bytes of the file, and where the file system has such, the attribute
  * "user.wget.validator": the entity tag or date of what they are the beginning of. Otherwise it has
  * a random name, ".wget-…", and is removed when the fetch fails.
+ *
+ * All of these may wait for the disk, or for who reads a pipe.
  */
 #ifndef WGET_OUTPUT_H
 #define WGET_OUTPUT_H
@@ -52,7 +54,10 @@ RN_MUST_USE int output_open(struct output *output, const char *path, bool replac
 /* The first byte that comes next is number `first` of the file: 0, or output->size. Makes the file
  * in the making, or cuts it. `validator` is that of what comes. */
 RN_MUST_USE int output_begin(struct output *output, uint64_t first, rn_bytes validator);
-RN_MUST_USE int output_write(struct output *output, rn_bytes piece);
+/* What of the piece is not to be written, since it was once: so many bytes at its beginning. */
+size_t output_skip(struct output *output, rn_bytes piece);
+/* Writes some of the rest: how many bytes, to be added to output->size, or -errno. */
+RN_MUST_USE long output_write(const struct output *output, rn_bytes piece);
 
 /* All is there: moves it to its place, with that time of modification (or -1), and changes `name`
  * to what it is called. */

@@ -96,8 +96,9 @@ static enum verdict begin(struct job *job, uint64_t first, uint64_t total)
     if (is_something_else(job))
         return fetch_fail(job, EXIT_PROTOCOL, "it has changed since the first part was written");
     describe(job);
-    int result = output_begin(&job->output, first, validator_of(&job->call));
-    return result < 0 ? fetch_fail_file(job, result) : READING;
+    job->first = first;
+    job->validator = validator_of(&job->call);
+    return BEGINNING;
 }
 
 /* 206 (Partial Content): what was asked for, or nothing that can be used. */

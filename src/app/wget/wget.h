@@ -5,6 +5,7 @@
 #define WGET_H
 
 #include <runnel/backend.h>
+#include <runnel/helper.h>
 #include <runnel/http_client.h>
 #include <runnel/runtime.h>
 
@@ -59,10 +60,20 @@ enum { FIELDS_MAX = LIST_MAX + 4, PROBLEM_ROOM = 256 };
 struct job {
     struct rn_task task;
     rn_co co;
+    struct rn_future fetched; /* one URL */
+    rn_co fetch_co;
+    struct rn_future saved; /* the content of one answer */
+    rn_co save_co;
     struct rn_sleep sleep;
     struct rn_http_call call;
+    struct rn_helped helped; /* what is done with `output` on another thread */
     struct output output;
+    const char *path;  /* where it goes */
+    uint64_t first;    /* the byte of it that comes first */
+    rn_bytes validator; /* of what comes */
     rn_bytes piece;    /* of the content, not yet written */
+    rn_bytes step;     /* the part of it that is being written */
+    size_t taken;      /* how long that was at first */
     uint64_t total;    /* bytes that the file will have; UINT64_MAX: not known */
     uint64_t asked;    /* the request was for the bytes from there on; 0: for all */
     uint64_t got;      /* bytes of content that came, in all attempts */
@@ -75,13 +86,14 @@ struct job {
     bool whole;        /* doesn't ask for a part any more */
     bool nothing_new;  /* done, and nothing is to be saved */
     char url[RN_HTTP_URL_MAX];
+    char name[NAME_ROOM]; /* made from the URL */
     struct rn_http1_header fields[FIELDS_MAX];
     char range[RN_HTTP_RANGE_TEXT_MAX];
     char date[RN_HTTP_DATE_TEXT];
 };
 
-/* What becomes of a fetch after an attempt. */
-enum verdict { READING, DONE, FAILED, AGAIN, AGAIN_AT_ONCE };
+/* What becomes of a fetch after an attempt; with BEGINNING, content comes for job->output. */
+enum verdict { READING, BEGINNING, DONE, FAILED, AGAIN, AGAIN_AT_ONCE };
 
 /* All of it; the worker's, but for what is said to be the main thread's too. */
 struct fetcher {
