@@ -2,11 +2,14 @@
  * bench/micro.c: what the small things cost: a task, a wake, a fiber's switch, a message, a timer.
  *
  * Each figure is the best of several rounds, in nanoseconds for one, with nothing else on the
- * worker: the cost of the thing itself, not of what a busy program's caches make of it.
+ * worker: the cost of the thing itself, not of what a busy program's caches make of it. The backend
+ * is epoll, or what RUNNEL_BACKEND names.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <runnel/backend.h>
@@ -14,6 +17,7 @@
 #include <runnel/concurrency.h>
 #include <runnel/fiber.h>
 #include <runnel/runtime.h>
+#include <runnel/socket.h>
 
 #include "core/worker.h"
 #include "sys/context.h"
@@ -211,6 +215,47 @@ static int64_t yield_by_turns(void *argument)
     return 0;
 }
 
+/* Two ends on the loopback interface, that wait for each other. */
+static int ends[2];
+
+static void open_ends(void)
+{
+    struct sockaddr_in at[2];
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t len = sizeof at[i];
+        at[i] = (struct sockaddr_in){.sin_family = AF_INET,
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        ends[i] = rn_fd_socket(AF_INET, SOCK_DGRAM, 0);
+        if (rn_fd_bind(ends[i], &at[i], sizeof at[i]) || rn_fd_getsockname(ends[i], &at[i], &len))
+            abort();
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (rn_fd_connect(ends[i], &at[!i], sizeof at[i])) abort();
+}
+
+static int64_t answer_often(void *argument)
+{
+    char byte;
+    for (unsigned i = 0; i < CALLS; i++)
+        if (rn_fd_recv(ends[1], &byte, 1, 0) != 1 || rn_fd_send(ends[1], &byte, 1, 0) != 1) abort();
+    return 0;
+}
+
+static int64_t ask_often(void *argument)
+{
+    struct rn_fiber other = {.finished = false};
+    char byte = 'x';
+    open_ends();
+    double began = now_ns();
+    if (rn_fiber_spawn(&other, &pool, rn_worker_current(), answer_often, NULL) < 0) abort();
+    for (unsigned i = 0; i < CALLS; i++)
+        if (rn_fd_send(ends[0], &byte, 1, 0) != 1 || rn_fd_recv(ends[0], &byte, 1, 0) != 1) abort();
+    keep_best(now_ns() - began, CALLS);
+    (void)!rn_fiber_join(&other);
+    for (unsigned i = 0; i < 2; i++) (void)!rn_fd_close(ends[i]);
+    return 0;
+}
+
 static void *contexts[2];
 
 static void switch_back(void *argument)
@@ -401,11 +446,19 @@ static void measure_tasks(void)
         if (rn_block_on_task(rn_runtime_worker(runtime, 0), &fibers[2].child.task) < 0) abort();
     }
     row("fiber: yield to the next, through the run queue", best_of, "ns", 0);
+    best_of = 1e18;
+    for (unsigned round = 0; round < ROUNDS / 6; round++) {
+        if (rn_fiber_init(&fibers[2], &pool, ask_often, NULL) < 0) abort();
+        if (rn_block_on_task(rn_runtime_worker(runtime, 0), &fibers[2].child.task) < 0) abort();
+    }
+    row("fiber: a datagram there and back, by descriptors", best_of, "ns", 0);
 }
 
 int main(void)
 {
-    struct rn_runtime_options options = {.workers = 2, .backend = &rn_backend_epoll,
+    const char *name = getenv("RUNNEL_BACKEND");
+    struct rn_runtime_options options = {.workers = 2,
+                                         .backend = rn_backend_select(name ? name : "epoll", NULL),
                                          .tasks = 64, .buffers = 8, .buffer_size = 4096};
     if (rn_runtime_start(&runtime, &options) < 0) return 1;
     if (rn_fiber_pool_init(&pool, 8, 65536) < 0) return 1;

@@ -49,6 +49,12 @@ static int wait(struct rn_readiness *engine, struct rn_k_timespec *limit)
     return count;
 }
 
+void rn_epoll_forget(struct rn_backend *backend, int fd)
+{
+    if (rn_readiness_forget(backend, fd))
+        rn_sys_epoll_ctl(((struct epoll *)backend)->fd, RN_K_EPOLL_CTL_DEL, fd, NULL);
+}
+
 static int probe(const char **missing)
 {
     int fd = rn_sys_epoll_create1(RN_K_EPOLL_CLOEXEC);

@@ -259,6 +259,15 @@ void rn_readiness_cancel(struct rn_backend *backend, struct rn_op *op)
     if (state == RN_STARVED) feed(engine, INT64_MAX);
 }
 
+bool rn_readiness_forget(struct rn_backend *backend, int fd)
+{
+    struct rn_readiness_entry *entry = &((struct rn_readiness *)backend)->table[fd];
+    if (!(entry->flags & REGISTERED) || entry->op[RN_READ_SIDE] || entry->op[RN_WRITE_SIDE])
+        return false;
+    entry->flags = 0;
+    return true;
+}
+
 void rn_readiness_wake(struct rn_backend *backend)
 {
     static const uint64_t one = 1;

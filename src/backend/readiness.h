@@ -69,4 +69,10 @@ int rn_readiness_poll(struct rn_backend *backend, rn_ns until, struct rn_complet
 void rn_readiness_wake(struct rn_backend *backend);
 void rn_readiness_fini(struct rn_backend *backend);
 
+/* For who polls a descriptor whose end the backend won't be told of: unless an op is under way on
+ * it, it is as one that was never seen. False: the poller wasn't told of it. backend/epoll.c has
+ * the same for its kernel's part. */
+bool rn_readiness_forget(struct rn_backend *backend, int fd);
+void rn_epoll_forget(struct rn_backend *backend, int fd);
+
 #endif

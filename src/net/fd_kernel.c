@@ -2,10 +2,13 @@
  * net/fd_kernel.c: the kernel's sockets under the descriptors of runnel/socket.h, and waiting for
  * them. The kernel's descriptors are all non-blocking: what waits, waits here.
  */
+#include <runnel/backend.h>
 #include <runnel/fiber.h>
 #include <runnel/fiber_net.h>
 #include <runnel/runtime.h>
 
+#include "backend/readiness.h"
+#include "core/worker.h"
 #include "net/fd.h"
 
 enum { QUIETLY = RN_K_MSG_DONTWAIT | RN_K_MSG_NOSIGNAL };
@@ -70,10 +73,37 @@ static int gather(int epoll, const struct rn_fd_wait *waits, size_t count)
     return 0;
 }
 
-/* Through an epoll instance of its own, closed when it is over: the worker's backend keeps a
- * descriptor in mind until it is told of its end, and these are closed from anywhere. And any
- * number of fibers may wait for one socket. */
-static int park(const struct rn_fd_wait *waits, size_t count, rn_ns deadline)
+/* Whether this worker's backend can do with descriptors of whose end it isn't told. */
+static bool backend_forgets(const struct rn_backend *backend)
+{
+    return backend->vt == &rn_backend_uring || backend->vt == &rn_backend_epoll ||
+           backend->vt == &rn_backend_poll;
+}
+
+/* These are closed from anywhere, but not before the wait is over: the call holds the file. */
+static void forget(struct rn_backend *backend, int handle)
+{
+    if (backend->vt == &rn_backend_epoll) rn_epoll_forget(backend, handle);
+    else if (backend->vt == &rn_backend_poll) (void)rn_readiness_forget(backend, handle);
+}
+
+/* For one of them, by the worker's backend. RN_E_MISUSE: another fiber of the worker is waiting for
+ * the same already, which not every backend can take. */
+static int64_t park_for_one(const struct rn_fd_wait *wait, rn_ns deadline)
+{
+    struct rn_cx *cx = rn_fiber_cx();
+    int handle = wait->file->handle;
+    struct rn_op op = {.fd = handle, .code = RN_OP_POLL, .arg.events = wait->events};
+    if (!backend_forgets(cx->worker->backend)) return RN_E_MISUSE;
+    rn_op_begin(cx, &op, deadline);
+    rn_fiber_await_any(rn_awaitable_op(&op));
+    if (op.result != RN_E_MISUSE) forget(rn_fiber_cx()->worker->backend, handle);
+    return op.result;
+}
+
+/* Through an epoll instance of its own, closed when it is over: any number of fibers may wait for
+ * any number of sockets. */
+static int64_t park_for_many(const struct rn_fd_wait *waits, size_t count, rn_ns deadline)
 {
     int epoll = rn_sys_epoll_create1(RN_K_EPOLL_CLOEXEC);
     if (epoll < 0) return epoll;
@@ -85,6 +115,13 @@ static int park(const struct rn_fd_wait *waits, size_t count, rn_ns deadline)
         result = op.result;
     }
     rn_fiber_close_fd(epoll);
+    return result;
+}
+
+static int park(const struct rn_fd_wait *waits, size_t count, rn_ns deadline)
+{
+    int64_t result = count == 1 ? park_for_one(waits, deadline) : RN_E_MISUSE;
+    if (result == RN_E_MISUSE) result = park_for_many(waits, count, deadline);
     if (result == -RN_K_ETIMEDOUT) return 0;
     return result < 0 ? (int)result : 1;
 }
