@@ -88,10 +88,6 @@ static void wake_from_another_thread(void **state)
     struct bed *bed = bed_of(state);
     struct waker waker = {.bed = bed, .last = 300};
     pthread_t thread;
-    if (rn_sim_current()) {
-        print_message("a real thread has no part in virtual time: tests/sim wakes workers\n");
-        skip();
-    }
     assert_int_equal(pthread_create(&thread, NULL, waker_run, &waker), 0);
     for (unsigned turn = 1; turn <= waker.last; turn++) {
         rn_ns until = bed_now(bed) + PATIENCE;
