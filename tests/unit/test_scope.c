@@ -83,12 +83,21 @@ static void spawn_family(struct family *family, unsigned workers)
     assert_int_equal(rn_spawn(hand_worker(0), &family->task), 0);
 }
 
-static void all_are_told_once(const struct family *family)
+/* All of it is over, and each child was told of once. */
+static void end_family(const struct family *family)
 {
+    assert_true(family->over);
     for (unsigned i = 0; i < CHILDREN; i++) {
         assert_int_equal(family->children[i].task_done, 1);
         assert_int_equal(family->children[i].ended, 1);
     }
+    hand_close();
+}
+
+static void open_the_gate(void)
+{
+    rn_event_set(&gate);
+    hand_settle();
 }
 
 static void a_scope_waits_for_its_children(void **state)
@@ -101,12 +110,9 @@ static void a_scope_waits_for_its_children(void **state)
         hand_settle();
         assert_int_equal(family.scope.count, CHILDREN);
         assert_false(family.over);
-        rn_event_set(&gate);
-        hand_settle();
-        assert_true(family.over);
+        open_the_gate();
         assert_int_equal(family.scope.result, 0);
-        all_are_told_once(&family);
-        hand_close();
+        end_family(&family);
     }
 }
 
@@ -120,12 +126,10 @@ static void a_cancelled_parent_cancels_its_children(void **state)
         hand_settle();
         rn_task_cancel(family.waker);
         hand_settle();
-        assert_true(family.over);
         assert_int_equal(family.scope.result, -RN_K_ECANCELED);
         for (unsigned i = 0; i < CHILDREN; i++)
             assert_int_equal(family.children[i].child.task.result, -RN_K_ECANCELED);
-        all_are_told_once(&family);
-        hand_close();
+        end_family(&family);
     }
 }
 
@@ -141,11 +145,9 @@ static void a_child_on_its_way_is_cancelled_when_it_arrives(void **state)
     hand_turn(0);
     assert_int_equal(family.children[1].started, 0);
     hand_settle();
-    assert_true(family.over);
     assert_int_equal(family.children[1].started, 1); /* it runs, to end by itself */
     assert_int_equal(family.children[1].child.task.result, -RN_K_ECANCELED);
-    all_are_told_once(&family);
-    hand_close();
+    end_family(&family);
 }
 
 /* It has ended there, but that isn't known here yet: cancelling it is a stale wake. */
@@ -163,10 +165,8 @@ static void a_child_that_has_ended_meanwhile_is_not_cancelled(void **state)
     rn_worker_enter(hand_worker(0));
     rn_scope_cancel(&family.scope);
     hand_settle();
-    assert_true(family.over);
     assert_int_equal(family.children[1].child.task.result, 0);
-    all_are_told_once(&family);
-    hand_close();
+    end_family(&family);
 }
 
 static void the_first_error_is_the_scope_s(void **state)
@@ -181,13 +181,10 @@ static void the_first_error_is_the_scope_s(void **state)
         spawn_family(&family, 2);
         hand_settle();
         assert_int_equal(family.over, ends);
-        rn_event_set(&gate);
-        hand_settle();
-        assert_true(family.over);
+        open_the_gate();
         assert_int_equal(family.scope.result, -5);
         assert_int_equal(family.children[0].child.task.result, ends ? -RN_K_ECANCELED : 0);
-        all_are_told_once(&family);
-        hand_close();
+        end_family(&family);
     }
 }
 
