@@ -298,19 +298,22 @@ static void detach(struct rn_resolve *resolve)
     rn_wake(resolve->waker);
 }
 
-/* What has come since the last time, into the result, sorted by itself. */
+/* What has come since the last time, into the result; in order with all of it, unless somebody has
+ * taken what was there before. */
 static void collect(struct lookup *lookup)
 {
     struct result *result = &lookup->result;
     for (unsigned i = 0; i < lookup->machine.questions; i++) {
         const struct rn_dns_answer *answer = &lookup->machine.answers[i];
         bool ip6 = answer->type == RN_DNS_AAAA;
-        uint32_t before = result->count;
+        uint32_t before = result->count, kept = 0;
         if (lookup->collected[i] || answer->result <= 0) continue;
         lookup->collected[i] = true;
         for (int k = 0; k < answer->result && k < RN_DNS_ADDRESSES_MAX; k++)
             add(result, ip6 ? RN_IP6 : RN_IP4, answer->addresses[k]);
-        sort(result->found + before, result->count - before);
+        for (const struct rn_resolve *one = lookup->waiting; one; one = one->next)
+            if (one->count) kept = before;
+        sort(result->found + kept, result->count - kept);
         lookup->there |= ip6 ? RN_RESOLVE_IP6 : RN_RESOLVE_IP4;
         for (struct rn_resolve *one = lookup->waiting; one; one = one->next) {
             one->there = lookup->there;
