@@ -246,7 +246,8 @@ static enum rn_poll poll_received(struct rn_future *future, struct rn_cx *cx)
         if (client->state & RECEIVING) received(client);
         if (client->receive_result == -RN_K_ECANCELED) return RN_READY;
         if (client->state & ENDED) {
-            if (flushed || client->event.kind == RN_WS_EVENT_NONE) return RN_READY;
+            bool leaving = client->state & CLOSING && rn_op_inflight(&client->control);
+            if (flushed || (client->event.kind == RN_WS_EVENT_NONE && !leaving)) return RN_READY;
             if (!cx->cancelled) return RN_PENDING; /* its goodbye is to be answered first */
             client->receive_result = -RN_K_ECANCELED;
             return RN_READY;

@@ -479,7 +479,8 @@ CALLS = [
     Mutant("websocket client: any subprotocol will do", "http/ws_client.c",
            "if (!chosen.ptr) return true;", "return true;", ["unit test_ws_client"]),
     Mutant("websocket client: messages go into each other", "http/ws_client.c",
-           "    if (client->state & SENDING) return false;\n", "", ["fuzz ws_client"]),
+           "if (client->state & SENDING || (cx->cancelled", "if ((cx->cancelled",
+           ["fuzz ws_client"]),
     Mutant("websocket client: two close frames", "http/ws_client.c",
            "if (opcode == RN_WS_CLOSE) client->state |= CLOSE_SENT;", "", ["fuzz ws_client"]),
 ]
