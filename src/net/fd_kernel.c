@@ -56,8 +56,8 @@ static int poll_once(struct rn_fd_wait *waits, size_t count, struct rn_k_timespe
     return result;
 }
 
-/* Puts all of them into an epoll instance. Files that are always ready can't be, and then there is
- * nothing to wait for: 1. */
+/* Puts all of them into an epoll instance. Files that are always ready can't be: whoever comes here
+ * has looked, and waits for something else of them, which never comes. */
 static int gather(int epoll, const struct rn_fd_wait *waits, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -67,8 +67,7 @@ static int gather(int epoll, const struct rn_fd_wait *waits, size_t count)
         for (size_t k = 0; k < count; k++)
             if (waits[k].file->handle == handle) event.events |= waits[k].events;
         int result = rn_sys_epoll_ctl(epoll, RN_K_EPOLL_CTL_ADD, handle, &event);
-        if (result == -RN_K_EPERM) return 1;
-        if (result < 0 && result != -RN_K_EEXIST) return result;
+        if (result < 0 && result != -RN_K_EEXIST && result != -RN_K_EPERM) return result;
     }
     return 0;
 }

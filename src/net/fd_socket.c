@@ -82,10 +82,12 @@ static rn_ns deadline_of(const rn_ns *timeout)
 static int wait_for(struct rn_fd_file *file, uint32_t events, rn_ns deadline)
 {
     struct rn_fd_wait wait = {file, events, 0};
+    int result;
+    do {
+        if (rn_fd_is_closed(file)) return -RN_K_EBADF;
+        result = file->ops->wait(&wait, 1, deadline);
+    } while (result == -RN_K_EINTR);
     if (rn_fd_is_closed(file)) return -RN_K_EBADF;
-    int result = file->ops->wait(&wait, 1, deadline);
-    if (rn_fd_is_closed(file)) return -RN_K_EBADF;
-    if (result == -RN_K_EINTR) return 0;
     return result == 0 ? -RN_K_EAGAIN : result < 0 ? result : 0;
 }
 

@@ -477,6 +477,9 @@ static int64_t polls(void *unused)
     list[0].fd = 1234567;
     must(rn_fd_poll(list, 3, -1) == 2);
     must(list[0].revents == POLLNVAL && list[2].revents & POLLIN);
+    /* A file is always ready, but not for all that can be asked of it. */
+    list[2].events = POLLPRI;
+    must(rn_fd_poll(list + 2, 1, 20) == 0);
     must(rn_fd_close(one[0]) == 0 && rn_fd_close(one[1]) == 0 && rn_fd_close(two[0]) == 0);
     must(rn_fd_close(file) == 0);
     return 0;

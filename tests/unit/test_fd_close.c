@@ -4,6 +4,8 @@
  */
 #include "fd_bed.h"
 
+#include <signal.h>
+
 enum { THREADS = 6, ROUNDS = 400, NUMBERS = 12 };
 
 /* ---- Who waits ------------------------------------------------------------------------------- */
@@ -140,6 +142,62 @@ static void a_cancelled_fiber_waits_no_more(void **state)
     rn_fd_end();
 }
 
+/* ---- Who is disturbed ------------------------------------------------------------------------ */
+
+static unsigned disturbed;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    __atomic_fetch_add(&disturbed, 1, __ATOMIC_RELEASE);
+}
+
+struct dial {
+    int fd;
+    struct place place;
+};
+
+static int64_t wait_to_connect(void *argument)
+{
+    struct dial *dial = argument;
+    return rn_fd_connect(dial->fd, &dial->place.any, dial->place.len);
+}
+
+/* Connecting to a listener whose queue is full takes as long as it may, and a signal in the middle
+ * doesn't make a connection of it. */
+static void a_signal_is_no_connection(void **state)
+{
+    (void)state;
+    const struct sigaction action = {.sa_handler = on_signal};
+    const struct timeval limit = {0, 400000};
+    struct dial dial = {.place = loopback()};
+    struct side side;
+    int listener = fd_bound(SOCK_STREAM, &dial.place), first;
+    fd_in_fibers = false;
+    disturbed = 0;
+    alarm(NET_PATIENCE_S);
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    must(rn_fd_listen(listener, 0) == 0);
+    first = rn_fd_socket(AF_INET, SOCK_STREAM, 0);
+    must(rn_fd_connect(first, &dial.place.any, dial.place.len) == 0);
+    dial.fd = rn_fd_socket(AF_INET, SOCK_STREAM, 0);
+    must(rn_fd_setsockopt(dial.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
+    side_start(&side, wait_to_connect, &dial);
+    fd_await_users(dial.fd, 1);
+    for (int i = 0; i < 50; i++) {
+        pthread_kill(side.thread, SIGUSR1);
+        usleep(1000);
+    }
+    must(side_join(&side) == -EINPROGRESS);
+    must(__atomic_load_n(&disturbed, __ATOMIC_ACQUIRE) > 0);
+    must(rn_fd_close(dial.fd) == 0);
+    must(rn_fd_close(first) == 0);
+    must(rn_fd_close(listener) == 0);
+    signal(SIGUSR1, SIG_DFL);
+    alarm(0);
+    rn_fd_end();
+}
+
 /* ---- Everything at once ---------------------------------------------------------------------- */
 
 static uint64_t random_next(uint64_t *seed)
@@ -234,6 +292,7 @@ int main(void)
         cmocka_unit_test(who_waits_is_told),
         cmocka_unit_test(several_wait_for_one),
         cmocka_unit_test(a_cancelled_fiber_waits_no_more),
+        cmocka_unit_test(a_signal_is_no_connection),
         cmocka_unit_test(many_threads_on_few_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
