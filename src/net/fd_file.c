@@ -58,8 +58,9 @@ static rn_ssize transfer(int fd, void *memory, size_t len, bool writes)
     if (!file) return -RN_K_EBADF;
     struct rn_k_iovec part = {memory, len};
     struct rn_k_msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    rn_ssize result = file->ops ? rn_fd_transfer(file, &message, 0, writes)
-                                : transfer_file(file->handle, memory, len, writes);
+    rn_ssize result = 0;
+    if (!file->ops) result = transfer_file(file->handle, memory, len, writes);
+    else if (len || writes) result = rn_fd_transfer(file, &message, 0, writes);
     rn_fd_release(file);
     return result;
 }
