@@ -87,7 +87,8 @@ static void forget(struct rn_backend *backend, int handle)
 }
 
 /* For one of them, by the worker's backend. RN_E_MISUSE: another fiber of the worker is waiting for
- * the same already, which not every backend can take. */
+ * the same already, which not every backend can take. -EPERM from epoll and -EINVAL from io_uring:
+ * this is a file. */
 static int64_t park_for_one(const struct rn_fd_wait *wait, rn_ns deadline)
 {
     struct rn_cx *cx = rn_fiber_cx();
@@ -120,7 +121,8 @@ static int64_t park_for_many(const struct rn_fd_wait *waits, size_t count, rn_ns
 static int park(const struct rn_fd_wait *waits, size_t count, rn_ns deadline)
 {
     int64_t result = count == 1 ? park_for_one(waits, deadline) : RN_E_MISUSE;
-    if (result == RN_E_MISUSE) result = park_for_many(waits, count, deadline);
+    if (result == RN_E_MISUSE || result == -RN_K_EPERM || result == -RN_K_EINVAL)
+        result = park_for_many(waits, count, deadline);
     if (result == -RN_K_ETIMEDOUT) return 0;
     return result < 0 ? (int)result : 1;
 }

@@ -130,6 +130,11 @@ static inline struct place unix_place(const char *path)
     return place;
 }
 
+static inline struct place abstract_place(char letter)
+{
+    return unix_place(net_unix_name(letter) + strlen("unix:"));
+}
+
 /* Bound there, and where that is. */
 static inline int fd_bound(int type, struct place *place)
 {

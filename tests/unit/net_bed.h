@@ -103,6 +103,15 @@ static inline void net_close(void)
     alarm(0);
 }
 
+/* Of an abstract Unix socket, for each letter one, which no other process takes. */
+static inline char *net_unix_name(char letter)
+{
+    static char names[26][32];
+    char *name = names[letter - 'a'];
+    snprintf(name, sizeof names[0], "unix:@runnel-test-%d-%c", (int)getpid(), letter);
+    return name;
+}
+
 /* The test, on each backend that works here. */
 static inline void net_each(void (*test)(void))
 {

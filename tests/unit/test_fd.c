@@ -263,7 +263,7 @@ static int64_t unix_streams(void *unused)
     must(mkdtemp(path));
     snprintf(name, sizeof name, "%s/s", path);
     for (int round = 0; round < 2; round++) {
-        struct place place = unix_place(round ? "@runnel-test-fd" : name);
+        struct place place = round ? abstract_place('a') : unix_place(name);
         int listener = fd_listener(&place);
         struct side side;
         side_start(&side, dial, &place);
@@ -341,7 +341,7 @@ static int64_t drain_slowly(void *argument)
 static int64_t full_datagrams(void *unused)
 {
     (void)unused;
-    struct place a_at = unix_place("@runnel-test-fd-a"), b_at = unix_place("@runnel-test-fd-b");
+    struct place a_at = abstract_place('a'), b_at = abstract_place('b');
     int a = fd_bound(SOCK_DGRAM, &a_at), b = fd_bound(SOCK_DGRAM, &b_at);
     int64_t count = 0;
     while (rn_fd_sendto(a, "x", 1, MSG_DONTWAIT, &b_at.any, b_at.len) == 1)

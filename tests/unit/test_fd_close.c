@@ -64,7 +64,7 @@ static int64_t closes(void *unused)
 {
     (void)unused;
     int fds[2];
-    struct place tcp = loopback(), udp = loopback(), name = unix_place("@runnel-test-fd-close");
+    struct place tcp = loopback(), udp = loopback(), name = abstract_place('a');
     close_under(fd_listener(&tcp), wait_to_accept, -EBADF);
     close_under(fd_listener(&name), wait_to_accept, -EBADF);
     close_under(fd_bound(SOCK_DGRAM, &udp), wait_to_receive, -EBADF);

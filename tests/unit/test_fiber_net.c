@@ -92,7 +92,7 @@ static int64_t echo(void *argument)
 
 static void on_tcp(void) { run_fiber(echo, "127.0.0.1"); }
 static void on_ip6(void) { run_fiber(echo, "::1"); }
-static void on_unix(void) { run_fiber(echo, "unix:@runnel-test-fiber-net"); }
+static void on_unix(void) { run_fiber(echo, net_unix_name('a')); }
 
 /* ---- Timeouts and cancelling ------------------------------------------------------------- */
 

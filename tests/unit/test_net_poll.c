@@ -227,7 +227,7 @@ static void talk(void)
 {
     talk_over("127.0.0.1:0");
     talk_over("[::1]:0");
-    talk_over("unix:@runnel-test-net-poll");
+    talk_over(net_unix_name('a'));
 }
 
 static void both_directions_at_once(void **state)
@@ -466,7 +466,7 @@ static void datagrams(void)
 {
     datagrams_over("127.0.0.1:0", "127.0.0.1:0");
     datagrams_over("[::1]:0", "[::1]:0");
-    datagrams_over("unix:@runnel-test-a", "unix:@runnel-test-b");
+    datagrams_over(net_unix_name('a'), net_unix_name('b'));
 }
 
 static void datagrams_have_a_sender(void **state)
@@ -480,8 +480,8 @@ static void full(void)
     struct rn_io a, b;
     struct rn_address at_a, at_b;
     char in[8];
-    assert_true(bind_io(&a, "unix:@runnel-test-a", &at_a));
-    assert_true(bind_io(&b, "unix:@runnel-test-b", &at_b));
+    assert_true(bind_io(&a, net_unix_name('a'), &at_a));
+    assert_true(bind_io(&b, net_unix_name('b'), &at_b));
     struct ask sends = {.what = ask_send, .io = &a, .memory = "x", .len = 1, .address = &at_b};
     unsigned count = 0;
     while (run_one(&sends) == 1) assert_true(++count < 100000);
