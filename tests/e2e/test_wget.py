@@ -243,6 +243,24 @@ def test_part_that_is_a_link(wget, origin, tmp_path):
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
 
 
+def test_file_that_is_a_link(wget, origin, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(BODY[:1000])
+    (wget.place / "file").symlink_to(tmp_path / "elsewhere")
+    wget.fails(3, "-q", "-c", origin(file_server(BODY)).url(), word="symbolic links")
+    assert (wget.place / "file").is_symlink()
+    assert (tmp_path / "elsewhere").read_bytes() == BODY[:1000]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_name_that_is_no_file(wget, origin, make):
+    """What the URL is called is no reason to write there."""
+    make(wget.place / "file")
+    server = origin(file_server(BODY))
+    wget("-q", server.url())
+    assert (wget.place / "file.1").read_bytes() == BODY
+    assert "exists already" in wget("-q", "-c", server.url(), code=3).lines[0]
+
+
 # ---- Times ---------------------------------------------------------------------------------------
 
 def test_server_that_ignores_dates(wget, origin):
@@ -386,8 +404,8 @@ def test_output_that_is_stuck(wget, origin, reader):
     others = [f"file{number}" for number in range(5)]
     # It may not be opened for writing before there is a reader: no waiting for that here.
     stopped = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if reader == "stopped" else -1
-    process = wget.start("-q", "-j", "2", server.url("/pipe"), *map(server.url, map("/{}".format,
-                                                                                    others)))
+    process = wget.start("-q", "-N", "-j", "2", server.url("/pipe"),
+                         *(server.url(f"/{name}") for name in others))
     wait_until(lambda: all((wget.place / name).exists() for name in others))
     assert process.poll() is None
     if stopped < 0:

@@ -41,6 +41,14 @@ static bool is_regular(const struct rn_k_statx *info)
     return (info->stx_mode & RN_K_S_IFMT) == RN_K_S_IFREG;
 }
 
+static bool is_link(const struct output *output)
+{
+    struct rn_k_statx info;
+    return rn_sys_statx(output->dir, output->name, RN_K_AT_SYMLINK_NOFOLLOW,
+                        RN_K_STATX_BASIC_STATS, &info) == 0 &&
+           (info.stx_mode & RN_K_S_IFMT) == RN_K_S_IFLNK;
+}
+
 /* "DIR/NAME": opens DIR, so that all that follows happens in it, wherever it is moved. */
 static int split(struct output *output, const char *path)
 {
@@ -100,10 +108,11 @@ int output_open(struct output *output, const char *path, bool replace, bool resu
     int result = split(output, path);
     if (result < 0) return result;
     result = rn_sys_statx(output->dir, output->name, 0, RN_K_STATX_BASIC_STATS, &info);
-    output->there = result == 0;
+    bool taken = result == 0 && !is_regular(&info);
+    output->there = result == 0 && !taken;
     if (result == -RN_K_ENOENT) result = 0;
     if (result < 0) return result;
-    if (output->there && !is_regular(&info)) {
+    if (taken && replace) {
         output->kind = TO_DESCRIPTOR;
         output->fd = rn_sys_openat(output->dir, output->name,
                                    RN_K_O_WRONLY | RN_K_O_NOCTTY | RN_K_O_CLOEXEC, 0);
@@ -114,6 +123,8 @@ int output_open(struct output *output, const char *path, bool replace, bool resu
         output->old_size = info.stx_size;
     }
     if (!resume) return 0;
+    if (taken) return -RN_K_EEXIST;
+    if (is_link(output)) return -RN_K_ELOOP; /* it can't be renamed to go on with it */
     output->kind = TO_NAME;
     output->resume = true;
     output->size = output->old_size;

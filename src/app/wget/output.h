@@ -21,7 +21,7 @@ enum {
 
 /* How the place is taken in the end. */
 enum output_kind {
-    TO_DESCRIPTOR, /* standard output, or something else that isn't a regular file */
+    TO_DESCRIPTOR, /* standard output, or what was asked for and is no regular file */
     TO_NAME,       /* replaces what is there */
     TO_NEW_NAME,   /* NAME, or NAME.1 and so on when it exists */
 };
