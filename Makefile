@@ -21,11 +21,12 @@ WARN := -std=gnu17 -Wall -Wextra -Wpointer-arith -Wstrict-prototypes -Wmissing-p
         -Wjump-misses-init -Wno-unused-parameter $(WERROR)
 BASE := $(WARN) -Iinclude -Isrc -g -MMD -MP -fno-strict-aliasing
 
-# Sources: everything under src/ but the programs; the part that stands in for a libc, and its hosted twin.
+# Sources: everything under src/ but the programs; the part that stands in for a libc, and its hosted twin; the
+# simulator, which only hosted builds have.
 LIBC_FREE   := $(wildcard src/sys/free_*.c)
 LIBC_HOSTED := src/sys/hosted.c
-SIMULATOR   := $(wildcard src/backend/sim*.c) # in hosted builds
-COMMON := $(filter-out $(LIBC_FREE) $(LIBC_HOSTED),$(wildcard src/http/*.c src/net/*.c src/backend/*.c \
+HOSTED_ONLY := $(LIBC_HOSTED) $(wildcard src/backend/sim*.c)
+COMMON := $(filter-out $(LIBC_FREE) $(HOSTED_ONLY),$(wildcard src/http/*.c src/net/*.c src/backend/*.c \
           src/core/*.c src/proto/*.c src/sys/*.c src/base/*.c))
 PROGRAMS := httpd wget
 program = $(wildcard src/app/$(1)/*.c src/app/*.c)
@@ -60,7 +61,7 @@ PACK ?= $(if $(DEBUG),0,1)
 PACK_FLAGS := $(WARN) -fno-strict-aliasing $(if $(filter aarch64,$(ARCH)),-DPACK_AARCH64)
 
 .SECONDEXPANSION:
-$(PROGRAMS:%=$(OUT)/%.debug): $(OUT)/%.debug: $$(call free,$$(filter-out $(SIMULATOR),$(COMMON)) $$(call program,$$*) $(LIBC_FREE)) src/sys/free.ld
+$(PROGRAMS:%=$(OUT)/%.debug): $(OUT)/%.debug: $$(call free,$(COMMON) $$(call program,$$*) $(LIBC_FREE)) src/sys/free.ld
 	@mkdir -p $(@D)
 	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $(filter %.o,$^)
 
@@ -109,7 +110,7 @@ hosted = $(patsubst src/%.c,$(HOUT)/%.o,$(1))
 
 lib: $(HOUT)/librunnel.a
 
-$(HOUT)/librunnel.a: $(call hosted,$(COMMON) $(LIBC_HOSTED))
+$(HOUT)/librunnel.a: $(call hosted,$(COMMON) $(HOSTED_ONLY))
 	@rm -f $@
 	ar rcs $@ $^
 

@@ -27,7 +27,7 @@ $(HOUT)/runnel.map: $(HEADERS)
 	  $(CC) -E -P -Iinclude include/runnel/runnel.h | grep -o '\<rn_[a-z0-9_]*\>' | sort -u | sed 's/$$/;/'; \
 	  echo 'local: *;'; echo '};'; } > $@
 
-$(SHARED): $(call hosted,$(COMMON) $(LIBC_HOSTED)) $(HOUT)/runnel.map
+$(SHARED): $(call hosted,$(COMMON) $(HOSTED_ONLY)) $(HOUT)/runnel.map
 	$(CC) $(HOSTED) -shared -Wl,-soname,$(SONAME),--version-script=$(HOUT)/runnel.map -Wl,-Bsymbolic-functions,-z,relro,-z,now \
 	    -o $@ $(filter %.o,$^) -pthread
 	ln -sf $(@F) $(HOUT)/$(SONAME)

@@ -16,7 +16,7 @@ build/fuzz/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-build/fuzz/librunnel.a: $(patsubst src/%.c,build/fuzz/%.o,$(COMMON) $(LIBC_HOSTED) \
+build/fuzz/librunnel.a: $(patsubst src/%.c,build/fuzz/%.o,$(COMMON) $(HOSTED_ONLY) \
                         $(filter-out %/main.c,$(HTTPD)))
 	@rm -f $@
 	ar rcs $@ $^

@@ -22,6 +22,7 @@
 static const struct {
     const char *program, *test, *reason;
 } excluded[] = {
+    {"test_fd_close", "a_signal_is_no_connection", "a world has no signals"},
     {"test_log", "a_full_disk", "a world has no devices"},
     {"test_static_cache", "test_without_openat2", "a world has no seccomp filter"},
     {"test_static_cache", "test_permissions", "a world has no users"},

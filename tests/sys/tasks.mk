@@ -1,5 +1,5 @@
 # Tasks and fibers, as tests/sys/both.c: with a libc, without one, and on every architecture.
-$(OUT)/tests/tasks: tests/sys/tasks.c $(call free,$(filter-out $(SIMULATOR),$(COMMON)) $(LIBC_FREE))
+$(OUT)/tests/tasks: tests/sys/tasks.c $(call free,$(COMMON) $(LIBC_FREE))
 	@mkdir -p $(@D)
 	$(FREE_CC) $(FREE) $(LTO) $(LINK) -o $@ $(filter %.c %.o,$^)
 
