@@ -41,7 +41,7 @@ static void say(const struct rn_ws_event *event)
 {
     struct rn_runtime *runtime = rn_http_server_runtime(server);
     for (unsigned i = 0; i < rn_runtime_workers(runtime); i++) {
-        struct line *line = calloc(1, sizeof *line);
+        struct line *line = example_new(1, sizeof *line);
         line->node.run = hear;
         line->len = event->data.len;
         memcpy(line->text, event->data.ptr, event->data.len);
@@ -52,7 +52,7 @@ static void say(const struct rn_ws_event *event)
 static void opened(struct rn_websocket *socket)
 {
     struct room *room = room_of(rn_websocket_worker(socket));
-    struct member *member = calloc(1, sizeof *member);
+    struct member *member = example_new(1, sizeof *member);
     *member = (struct member){room->members, &room->members, socket, room->said};
     if (room->members) room->members->link = &member->next;
     room->members = member;

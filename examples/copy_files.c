@@ -59,7 +59,7 @@ static void ended(struct rn_child *child) { free(child); } /* it stands first in
 
 static void start_copy(const char *name)
 {
-    struct copy *copy = calloc(1, sizeof *copy);
+    struct copy *copy = example_new(1, sizeof *copy);
     struct rn_wait permit;
     rn_semaphore_acquire(&permit, &at_once, 1);
     rn_fiber_await(&permit.future);

@@ -95,7 +95,7 @@ static void done(struct rn_task *task)
 /* Each client has a socket of its own: what comes there is for it. */
 static int start(struct rn_worker *worker, void *context)
 {
-    struct client *c = calloc(1, sizeof *c);
+    struct client *c = example_new(1, sizeof *c);
     c->task = (struct rn_task){.poll = serve, .done = done};
     int result = rn_udp_open(&c->server, worker, rn_address_family(&server));
     if (result == 0) result = rn_udp_connect(c->server, &server);

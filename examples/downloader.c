@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     example_choose_backend(argv[1]);
     rn_semaphore_init(&downloads.at_once, (uint32_t)atoi(argv[2]));
     downloads.count = argc - 3;
-    downloads.all = calloc((size_t)downloads.count, sizeof *downloads.all);
+    downloads.all = example_new((size_t)downloads.count, sizeof *downloads.all);
     for (int i = 0; i < downloads.count; i++) {
         downloads.all[i].url = argv[3 + i];
         downloads.all[i].sum = 2166136261u;

@@ -37,7 +37,7 @@ static void done(struct rn_task *task)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct echo *echo = calloc(1, sizeof *echo);
+    struct echo *echo = example_new(1, sizeof *echo);
     echo->peer = (rn_stream){listener->worker, fd};
     example_spawn(listener, &echo->task, fd, run, done);
 }

@@ -31,7 +31,7 @@ static void ended(struct rn_child *child)
 
 static int start_talk(int fd)
 {
-    struct peer *peer = calloc(1, sizeof *peer);
+    struct peer *peer = example_new(1, sizeof *peer);
     peer->fd = fd;
     peer->fiber.child.ended = ended;
     int result = rn_fiber_init(&peer->fiber, &stacks, run, peer);

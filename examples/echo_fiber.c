@@ -35,7 +35,7 @@ static int64_t serve(void *argument)
     int *listener = argument;
     rn_scope_open(&scope, worker);
     while (!rn_fiber_cancelled()) {
-        struct echo *echo = calloc(1, sizeof *echo);
+        struct echo *echo = example_new(1, sizeof *echo);
         echo->fiber.child.ended = ended;
         if (rn_fiber_accept(*listener, &echo->peer, NULL) < 0) {
             free(echo);

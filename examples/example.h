@@ -61,6 +61,14 @@ static inline unsigned example_number(int argc, char **argv, int index, unsigned
     exit(2);
 }
 
+/* Zeroed. A program of which more depends would refuse what it has no memory for. */
+static inline void *example_new(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    example_check(memory ? 0 : -ENOMEM, "memory");
+    return memory;
+}
+
 static inline void example_say_where(int fd)
 {
     char text[RN_ADDRESS_TEXT_MAX];

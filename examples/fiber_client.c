@@ -44,8 +44,8 @@ static void say_addresses(void)
 /* Starts them all, a millisecond apart, then joins them. */
 static int64_t talk_to_all(void *argument)
 {
-    struct rn_fiber *fibers = calloc((size_t)count, sizeof *fibers);
-    int *numbers = calloc((size_t)count, sizeof *numbers);
+    struct rn_fiber *fibers = example_new((size_t)count, sizeof *fibers);
+    int *numbers = example_new((size_t)count, sizeof *numbers);
     int64_t failures = 0;
     say_addresses();
     for (int i = 0; i < count; i++) {

@@ -86,7 +86,7 @@ static void done(struct rn_task *task)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = example_new(1, sizeof *c);
     rn_stream server;
     if (rn_stream_open(&server, listener->worker, rn_address_family(&to)) < 0) {
         close(fd);

@@ -51,7 +51,7 @@ static void done(struct rn_task *task)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = example_new(1, sizeof *c);
     c->stream = rn_stream_of(listener->worker, fd);
     if (++server.count >= server.limit) rn_listener_pause(listener);
     example_spawn(listener, &c->task, fd, echo, done);

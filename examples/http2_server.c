@@ -93,7 +93,7 @@ static void accepted(struct rn_listener *listener, int fd)
 {
     static const struct rn_stream_kind kind = {
         .closed = closed, .traffic = &traffic, .write_timeout = 60 * RN_SECOND};
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = example_new(1, sizeof *c);
     nghttp2_session_server_new(&c->session, listener->owner, c);
     nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, NULL, 0);
     c->machine.vt = &http2;

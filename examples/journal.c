@@ -86,7 +86,7 @@ static int64_t read_all(void *argument)
     rn_file_stat(&op, rn_fiber_cx(), file, "", false, &status, RN_NEVER);
     example_check((int)example_file_result(&op), path);
     if (status.size > size_max) example_check(-EFBIG, path);
-    char *text = malloc(status.size + 1), *line = text, *end;
+    char *text = example_new(1, status.size + 1), *line = text, *end;
     for (uint64_t at = 0; at < status.size; at += (uint64_t)op.op.result) {
         rn_file_read(&op, rn_fiber_cx(), file, text + at, status.size - at, (int64_t)at, RN_NEVER);
         example_check(example_file_result(&op) > 0 ? 0 : -EIO, path);

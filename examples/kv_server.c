@@ -86,7 +86,7 @@ static void done(struct rn_task *task)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = example_new(1, sizeof *c);
     c->stream = (rn_stream){listener->worker, fd};
     example_spawn(listener, &c->task, fd, serve, done);
 }

@@ -85,7 +85,7 @@ static int64_t tell(void *argument)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct client *client = calloc(1, sizeof *client);
+    struct client *client = example_new(1, sizeof *client);
     rn_fiber_stream_of(&client->stream, fd);
     client->stream.write_timeout = 30 * RN_SECOND;
     example_spawn_fiber(listener, &client->fiber, &stacks, fd, tell);

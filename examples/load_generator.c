@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     struct rn_runtime_options options = {.workers = 2, .backend = example_backend,
         .tasks = connections + 1, .shared_tasks = connections};
     signal(SIGPIPE, SIG_IGN);
-    clients = calloc(connections, sizeof *clients);
+    clients = example_new(connections, sizeof *clients);
     example_check(rn_runtime_start(&runtime, &options), "start");
     struct rn_worker *worker = rn_runtime_worker(runtime, 0);
     rn_wait_group_add(&connecting, connections);

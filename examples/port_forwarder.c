@@ -86,7 +86,7 @@ static void done(struct rn_task *task)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct forward *forward = calloc(1, sizeof *forward);
+    struct forward *forward = example_new(1, sizeof *forward);
     forward->client = (rn_stream){listener->worker, fd};
     example_spawn(listener, &forward->task, fd, forward_run, done);
 }

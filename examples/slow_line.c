@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     delay = (rn_ns)atoi(argv[4]) * RN_MILLISECOND;
     example_check(rn_pool_init(&pool, (uint32_t)count, STRIDE), "buffers");
     pool.reserve = RESERVE;
-    due = calloc(pool.count, sizeof *due);
+    due = example_new(pool.count, sizeof *due);
     int result = example_run(start, NULL);
     rn_pool_wait_cancel(&pool, &questions.wait);
     rn_pool_wait_cancel(&pool, &answers.wait);

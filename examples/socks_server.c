@@ -97,7 +97,7 @@ static int64_t serve(void *argument)
 
 static void accepted(struct rn_listener *listener, int fd)
 {
-    struct client *client = calloc(1, sizeof *client);
+    struct client *client = example_new(1, sizeof *client);
     strcpy(client->name, "a request");
     rn_fiber_stream_of(&client->near, fd);
     example_spawn_fiber(listener, &client->fiber, &stacks, fd, serve);
