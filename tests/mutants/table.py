@@ -364,8 +364,10 @@ OTHERS = [
 ]
 
 NAMES = [
-    Mutant("dns: a pointer to where it stands", "proto/dns.c", "if (at >= limit ||",
-           "if (at > limit ||", ["unit test_dns", "fuzz dns"]),
+    Mutant("dns: a pointer to what comes later", "proto/dns.c", "if (at >= limit ||",
+           "if (at >= len ||", ["unit test_dns", "fuzz dns"]),
+    Mutant("dns: a pointer too many", "proto/dns.c", "++pointers > RN_DNS_POINTERS_MAX",
+           "pointers++ > RN_DNS_POINTERS_MAX", ["unit test_dns", "fuzz dns"]),
     Mutant("dns: a name an octet too long", "proto/dns.c",
            "name->len + octet + 1 > RN_DNS_NAME_MAX)", "name->len + octet > RN_DNS_NAME_MAX)",
            ["unit test_dns", "fuzz dns"]),
