@@ -139,7 +139,7 @@ struct rn_scope {
 };
 void rn_scope_open(struct rn_scope *scope, struct rn_worker *worker);
 /* Starts a child, on that worker. -ENOBUFS: no slot there (from another worker it comes as the
- * child's result instead); -ECANCELED: the scope was cancelled. */
+ * child's result instead, and its function never runs); -ECANCELED: the scope was cancelled. */
 RN_MUST_USE int rn_scope_spawn(struct rn_scope *scope, struct rn_worker *worker,
                                struct rn_child *child);
 /* Cancels all children; no more can be started. */
