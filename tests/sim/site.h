@@ -58,6 +58,10 @@ extern bool site_stopped; /* from here on connections may end */
 /* How a client that did nothing wrong may take it when its connection fails. */
 void client_failed(const char *what, int64_t result);
 
+/* sim/websocket.c */
+/* A piece of the echo of message `key`, from byte *at on: whether it is the last. */
+bool echo_ends(const struct rn_ws_event *event, uint32_t key, uint32_t len, uint32_t *at);
+
 /* sim/calls.c: one of the library's own, to the site whatever a URL names; its timeouts are long.
  * To be closed when no call is left. */
 extern struct rn_http_client http_client;

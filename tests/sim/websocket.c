@@ -101,6 +101,18 @@ static enum rn_poll write_poll(struct rn_task *task, struct rn_cx *cx)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
+bool echo_ends(const struct rn_ws_event *event, uint32_t key, uint32_t len, uint32_t *at)
+{
+    check(event->opcode == RN_WS_BINARY);
+    check(event->first == (*at == 0) || event->data.len == 0);
+    pattern_check(event->data.ptr, event->data.len, key, *at, "an echo");
+    *at += (uint32_t)event->data.len;
+    if (!event->last) return false;
+    if (*at != len) fail("an echo of another length");
+    *at = 0;
+    return true;
+}
+
 static void on_event(struct client *client, const struct rn_ws_event *event)
 {
     if (event->kind == RN_WS_EVENT_ERROR) fail("the server breaks the protocol: %u", event->code);
@@ -110,15 +122,9 @@ static void on_event(struct client *client, const struct rn_ws_event *event)
     }
     if (event->kind != RN_WS_EVENT_DATA) return;
     if (client->echoed >= client->sent + (client->sent_of != 0)) fail("an echo of nothing");
-    check(event->opcode == RN_WS_BINARY);
-    check(event->first == (client->echoed_of == 0) || event->data.len == 0);
-    pattern_check(event->data.ptr, event->data.len, key_of(client, client->echoed),
-                  client->echoed_of, "an echo");
-    client->echoed_of += (uint32_t)event->data.len;
-    if (!event->last) return;
-    if (client->echoed_of != client->lens[client->echoed]) fail("an echo of another length");
-    client->echoed++;
-    client->echoed_of = 0;
+    if (echo_ends(event, key_of(client, client->echoed), client->lens[client->echoed],
+                  &client->echoed_of))
+        client->echoed++;
 }
 
 static void on_frames(struct client *client, const uint8_t *bytes, size_t len)

@@ -90,15 +90,9 @@ static enum rn_poll send_poll(struct rn_task *task, struct rn_cx *cx)
 static void on_data(struct client *client, const struct rn_ws_event *event)
 {
     if (client->echoed >= client->sent) fail("an echo of nothing");
-    check(event->opcode == RN_WS_BINARY);
-    check(event->first == (client->echoed_of == 0) || event->data.len == 0);
-    pattern_check(event->data.ptr, event->data.len, key_of(client, client->echoed),
-                  client->echoed_of, "an echo");
-    client->echoed_of += (uint32_t)event->data.len;
-    if (!event->last) return;
-    if (client->echoed_of != client->lens[client->echoed]) fail("an echo of another length");
-    client->echoed++;
-    client->echoed_of = 0;
+    if (echo_ends(event, key_of(client, client->echoed), client->lens[client->echoed],
+                  &client->echoed_of))
+        client->echoed++;
 }
 
 /* Only who awaits it notices that a connection has gone silent. */
